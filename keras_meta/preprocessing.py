@@ -1,0 +1,222 @@
+"""How a picture becomes what a model was trained on."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_meta.serialization import register
+
+# ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
+LUMA = np.array([0.299, 0.587, 0.114], "float32")
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Size, colour and polarity of the images a model expects.
+
+    It is saved with the model, so a user's pictures of any size meet the
+    model as its training images did. Calling the object applies, in this
+    order: values to `[0, 1]`, transparency onto white, colour to grey (or
+    grey to colour), area resize, ink polarity.
+
+    Args:
+        size: Positive integer, or a pair `(height, width)`: pixels.
+        channels: 1 (grey) or 3 (RGB).
+        ink: Whether the images are drawings that the model wants as bright
+            ink (1) on a dark ground (0). A picture whose median border pixel
+            is above 0.5 is then inverted, so black-on-white scans just work.
+
+    Raises:
+        ValueError: For a size, a number of channels or pixels out of range.
+
+    Example:
+
+    >>> scan = np.full((1, 56, 56), 255, "uint8")
+    >>> scan[:, 20:36, 20:36] = 0
+    >>> image = Preprocessing(size=28, ink=True)(scan)
+    >>> image.shape, float(image[0, 0, 0, 0]), float(image[0, 14, 14, 0])
+    ((1, 28, 28, 1), 0.0, 1.0)
+    """
+
+    size: int | tuple[int, int]
+    channels: int = 1
+    ink: bool = False
+
+    def __post_init__(self):
+        size = self.size
+        if isinstance(size, int | np.integer):
+            size = (int(size), int(size))
+        size = tuple(size)
+        if len(size) != 2 or not all(
+            isinstance(n, int | np.integer) and n > 0 for n in size
+        ):
+            raise ValueError(
+                "`size` must be a positive integer or a pair of them "
+                f"(height, width). Received: size={self.size}"
+            )
+        if self.channels not in (1, 3):
+            raise ValueError(
+                "`channels` must be 1 (grey) or 3 (RGB). "
+                f"Received: channels={self.channels}"
+            )
+        object.__setattr__(self, "size", tuple(int(n) for n in size))
+
+    def __call__(self, images):
+        """Applies the preprocessing.
+
+        Args:
+            images: Pictures: an array `(n, height, width)` or `(n, height,
+                width, channels)`, or a list of arrays `(height, width)` or
+                `(height, width, channels)` of any sizes. Channels may be 1,
+                3 (RGB) or 4 (RGBA). Integers are 0 to 255, floats 0 to 1.
+
+        Returns:
+            float32 array `(n, *size, channels)` in `[0, 1]`.
+
+        Raises:
+            ValueError: For another rank, or values that are not finite or
+                out of range.
+        """
+        if isinstance(images, list | tuple):
+            if not images:
+                return np.zeros((0, *self.size, self.channels), "float32")
+            return np.concatenate([self(np.asarray(i)[None]) for i in images])
+        images = np.asarray(images)
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
+            raise ValueError(
+                "`images` must have the shape (n, height, width) or (n, "
+                "height, width, channels) with 1, 3 or 4 channels; put one "
+                "picture in a list. Received: an array of shape "
+                f"{images.shape}"
+            )
+        images = to_unit_range(images, "images")
+        images = self._recolour(images)
+        images = area_resize(images, self.size)
+        return invert_bright_ground(images) if self.ink else images
+
+    def _recolour(self, images):
+        if images.shape[-1] == 4:
+            alpha = images[..., 3:]
+            images = images[..., :3] * alpha + (1 - alpha)
+        if self.channels == images.shape[-1]:
+            return images
+        if self.channels == 1:
+            return (images @ LUMA)[..., None]
+        return np.repeat(images, 3, axis=-1)
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def to_unit_range(values, name):
+    """Casts pixels to float32 in `[0, 1]` and checks them.
+
+    Args:
+        values: Array: bool, integers 0 to 255, or floats 0 to 1.
+        name: What to call the argument in an error.
+
+    Returns:
+        float32 array of the same shape.
+
+    Raises:
+        ValueError: For NaN, infinities or values out of range.
+    """
+    values = np.asarray(values)
+    if values.dtype == bool:
+        return values.astype("float32")
+    if not np.issubdtype(values.dtype, np.number):
+        raise ValueError(
+            f"`{name}` must hold numbers. Received: dtype={values.dtype}"
+        )
+    integer = np.issubdtype(values.dtype, np.integer)
+    top = 255 if integer else 1
+    if values.size and values.dtype != np.uint8:
+        check_range(values, top, name)
+    values = values.astype("float32")
+    return values / 255 if integer else values
+
+
+def check_range(values, top, name):
+    """Raises a ValueError unless all values lie in `[0, top]`.
+
+    Args:
+        values: Array of numbers, not empty.
+        top: The largest value allowed.
+        name: What to call the argument in the error.
+
+    Raises:
+        ValueError: If a value is NaN, infinite or out of range.
+    """
+    low, high = float(np.min(values)), float(np.max(values))
+    if np.isnan(low) or np.isnan(high):
+        raise ValueError(
+            f"`{name}` must be finite, but holds NaN values. Received: "
+            f"{int(np.isnan(values).sum())} of {values.size} values are NaN"
+        )
+    # Resampling leaves float32 values a rounding error outside the range.
+    if low < -1e-5 or high > top * (1 + 1e-5):
+        raise ValueError(
+            f"`{name}` must hold values in [0, {top}] (integers 0 to 255 or "
+            "floats 0 to 1; divide by the largest value). "
+            f"Received: values from {low:g} to {high:g}"
+        )
+
+
+def area_resize(images, size):
+    """Resizes by averaging the area each new pixel covers.
+
+    Args:
+        images: float array `(n, height, width, channels)`.
+        size: Pair `(height, width)` of the result.
+
+    Returns:
+        Array `(n, *size, channels)` of the same dtype.
+    """
+    if images.shape[1:3] == tuple(size):
+        return images
+    rows = _area_weights(images.shape[1], size[0]).astype(images.dtype)
+    columns = _area_weights(images.shape[2], size[1]).astype(images.dtype)
+    # (n, h, w, c): rows first, then columns, each one matrix product.
+    images = np.tensordot(images, rows, (1, 1))
+    images = np.tensordot(images, columns, (1, 1))
+    return np.ascontiguousarray(np.moveaxis(images, 1, 3))
+
+
+def _area_weights(old, new):
+    """Matrix `(new, old)`: the share of old pixel j in new pixel i."""
+    edges = np.arange(new + 1) * (old / new)
+    pixels = np.arange(old)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(
+        edges[:-1, None], pixels
+    )
+    overlap = np.maximum(overlap, 0)
+    return overlap / overlap.sum(axis=1, keepdims=True)
+
+
+def invert_bright_ground(images):
+    """Inverts each picture whose median border pixel is above 0.5.
+
+    Args:
+        images: float array `(n, height, width, channels)` in `[0, 1]`.
+
+    Returns:
+        Array of the same shape: bright ink on a dark ground.
+    """
+    border = np.concatenate(
+        [
+            images[:, 0].reshape(len(images), -1),
+            images[:, -1].reshape(len(images), -1),
+            images[:, :, 0].reshape(len(images), -1),
+            images[:, :, -1].reshape(len(images), -1),
+        ],
+        axis=1,
+    )
+    bright = np.median(border, axis=1) > 0.5
+    return np.where(bright[:, None, None, None], 1 - images, images)

@@ -1,0 +1,50 @@
+"""All metadata of the distribution; `pyproject.toml` names the tools."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+
+setup(
+    name="keras-meta",
+    version="0.1.0",
+    description="Meta-learning for Keras: few-shot models that learn new "
+    "classes from a handful of examples, with a zoo of pretrained weights",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    author="The keras_meta authors",
+    packages=find_packages(include=["keras_meta", "keras_meta.*", "zoo"]),
+    package_data={"zoo": ["presets/*/*"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "keras>=3.15,<4",
+        "tensorflow>=2.21,<3",
+        "tensorflow-datasets>=4.9.10,<5",
+        # tensorflow-datasets imports it without asking for it.
+        "importlib_resources>=6,<8",
+        "numpy>=2,<3",
+        "pillow>=11,<14",
+        "matplotlib>=3.10,<4",
+        "scikit-learn>=1.6,<2",
+    ],
+    extras_require={
+        "test": [
+            "pytest>=8.3,<10",
+            "hypothesis>=6.120,<7",
+            "ruff>=0.15,<0.18",
+        ],
+        "bench": ["torch>=2.6,<3"],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
+    },
+    entry_points={"console_scripts": ["keras-meta = zoo.__main__:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    keywords="meta-learning few-shot keras tensorflow prototypical-networks",
+)
