@@ -1,0 +1,14 @@
+"""Meta-learning for Keras: models that learn classes from a few examples."""
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "keras_meta needs Keras' TensorFlow backend. Set the environment "
+        'variable KERAS_BACKEND="tensorflow" before importing keras. '
+        f"Received: backend {keras.backend.backend()!r}"
+    )
+
+from keras_meta import data, distances, encoders, layers, metrics, models
+from keras_meta.preprocessing import Preprocessing
+from keras_meta.serialization import register

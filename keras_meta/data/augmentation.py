@@ -1,0 +1,166 @@
+"""Random changes of the images of an episode, drawn with its own seed.
+
+An augmentation is a function `(images, classes, seed) -> images` with
+`images: (n, height, width, channels)` in `[0, 1]`, `classes: (n,)` the class
+of each image within the episode, and `seed: (2,)` integers. It is handed to
+`episode_dataset(augmentation=...)`, which runs it inside `tf.data`.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class QuarterTurns:
+    """Turns all images of a class by one random multiple of 90 degrees.
+
+    One angle per class and episode, as the code of MAML (Finn et al. 2017)
+    and the MANN paper do instead of rotations as new classes. Support and
+    query of a class share the angle. Images must be square.
+    """
+
+    def __call__(self, images, classes, seed):
+        turns = tf.random.stateless_uniform(
+            (tf.reduce_max(classes) + 1,), seed, 0, 4, tf.int32
+        )
+        degrees = 90.0 * tf.cast(tf.gather(turns, classes), "float32")
+        still = tf.zeros_like(degrees)
+        matrices = affine_matrices(degrees, still, still, 1 + still, 1 + still)
+        return warp(images, matrices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """Random affine distortion, as for the Siamese network (Koch 2015).
+
+    Each component is present with `probability`, and then uniform in its
+    range; the defaults are the paper's, its translation of 2 of 105 pixels
+    as a share of the image.
+
+    Args:
+        rotation: Largest angle, degrees.
+        shear: Largest shear along either axis, as a slope.
+        scale: Range `(smallest, largest)` of the factor along either axis.
+        translation: Largest shift along either axis, as a share of the size.
+        probability: Chance of each component, in `[0, 1]`.
+        per_class: Whether all images of a class share one distortion (which
+            then makes a new class of them) instead of one for each image.
+        flips: Whether mirror images are drawn, with probability 1/2.
+    """
+
+    rotation: float = 10.0
+    shear: float = 0.3
+    scale: tuple[float, float] = (0.8, 1.2)
+    translation: float = 2 / 105
+    probability: float = 0.5
+    per_class: bool = False
+    flips: bool = False
+
+    def __call__(self, images, classes, seed):
+        count = tf.size(classes)
+        draws = tf.reduce_max(classes) + 1 if self.per_class else count
+        uniform = tf.random.stateless_uniform((15, draws), seed)
+        if self.per_class:
+            uniform = tf.gather(uniform, classes, axis=1)
+        present = tf.cast(uniform[:7] < self.probability, "float32")
+        spread = 2 * uniform[7:14] - 1
+        low, high = self.scale
+        middle, half = (low + high) / 2, (high - low) / 2
+        height, width = images.shape[1:3]
+        scale_x, scale_y = (
+            1 + present[i] * (middle - 1 + half * spread[i]) for i in (3, 4)
+        )
+        if self.flips:
+            scale_x *= tf.where(uniform[14] < 0.5, -1.0, 1.0)
+        matrices = affine_matrices(
+            self.rotation * present[0] * spread[0],
+            self.shear * present[1] * spread[1],
+            self.shear * present[2] * spread[2],
+            scale_x,
+            scale_y,
+            self.translation * width * present[5] * spread[5],
+            self.translation * height * present[6] * spread[6],
+        )
+        return warp(images, matrices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """Applies several augmentations in turn.
+
+    Args:
+        steps: Tuple of augmentations.
+    """
+
+    steps: tuple
+
+    def __call__(self, images, classes, seed):
+        for number, step in enumerate(self.steps):
+            own = tf.random.experimental.stateless_fold_in(seed, number)
+            images = step(images, classes, own)
+        return images
+
+
+def affine_matrices(
+    degrees, shear_x, shear_y, scale_x, scale_y, shift_x=0.0, shift_y=0.0
+):
+    """Matrices `Translate @ Rotate @ Shear @ Scale` of the plane.
+
+    Args:
+        degrees, shear_x, shear_y, scale_x, scale_y, shift_x, shift_y:
+            Tensors `(n,)`; `x` points right, `y` down, shifts in pixels.
+
+    Returns:
+        Tensor `(n, 3, 3)` that maps points of the input to the output.
+    """
+    angle = degrees * (math.pi / 180)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    a = (cosine - sine * shear_y) * scale_x
+    b = (cosine * shear_x - sine) * scale_y
+    c = (sine + cosine * shear_y) * scale_x
+    d = (sine * shear_x + cosine) * scale_y
+    zero = tf.zeros_like(a)
+    rows = [a, b, shift_x + zero, c, d, shift_y + zero, zero, zero, zero + 1]
+    return tf.reshape(tf.stack(rows, axis=-1), (-1, 3, 3))
+
+
+def about_centre(matrices, height, width):
+    """The same maps with the centre of the image as their fixed point.
+
+    Args:
+        matrices: `(n, 3, 3)`, about the origin.
+        height, width: Size of the image in pixels; the centre of the first
+            pixel is the origin, so the centre lies at `(size - 1) / 2`.
+
+    Returns:
+        Tensor `(n, 3, 3)`.
+    """
+    x, y = (width - 1) / 2, (height - 1) / 2
+    dtype = matrices.dtype
+    to = tf.constant([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype)
+    back = tf.constant([[1, 0, -x], [0, 1, -y], [0, 0, 1]], dtype)
+    return to @ matrices @ back
+
+
+def warp(images, matrices):
+    """Moves images through affine maps about their centre, bilinearly.
+
+    Args:
+        images: `(n, height, width, channels)`; the ground is 0.
+        matrices: `(n, 3, 3)`, input to output.
+
+    Returns:
+        Tensor of the shape of `images`.
+    """
+    height, width = images.shape[1:3]
+    sampling = tf.linalg.inv(about_centre(matrices, height, width))
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.reshape(sampling, (-1, 9))[:, :8],
+        output_shape=(height, width),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )

@@ -1,0 +1,156 @@
+"""Pictures that stay encoded until an episode asks for them."""
+
+import io
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+
+class EncodedImages:
+    """An image source of picture files, or of their bytes in memory.
+
+    Every loader returns `(examples, labels)`; this is the `examples` of a
+    data set that is too large, or too unequal in size, for one array. It has
+    a length, a `shape`, and `take`, which works inside a `tf.data` map: the
+    pictures of an episode are decoded when the episode is drawn, in parallel
+    when the map is. A small data set is quicker as an array: `numpy()`.
+
+    Args:
+        pictures: List of paths, or of `bytes` (the contents of files), in
+            any format that Pillow reads.
+        preprocessing: `keras_meta.preprocessing.Preprocessing`, applied to
+            every picture.
+
+    Example:
+
+    >>> from keras_meta.preprocessing import Preprocessing
+    >>> file = io.BytesIO()
+    >>> Image.new("1", (105, 105), 1).save(file, "png")
+    >>> images = EncodedImages([file.getvalue()] * 3, Preprocessing(28))
+    >>> images.shape
+    (3, 28, 28, 1)
+    >>> images.take(tf.constant([0, 2])).shape
+    TensorShape([2, 28, 28, 1])
+    """
+
+    def __init__(self, pictures, preprocessing):
+        self.pictures = list(pictures)
+        self.preprocessing = preprocessing
+
+    def __len__(self):
+        return len(self.pictures)
+
+    @property
+    def shape(self):
+        """Tuple `(n, height, width, channels)`."""
+        channels = self.preprocessing.channels
+        return (len(self), *self.preprocessing.size, channels)
+
+    def take(self, indices):
+        """Decodes some of the pictures, in a graph or eagerly.
+
+        Args:
+            indices: Integer tensor `(n,)`.
+
+        Returns:
+            float32 tensor `(n, height, width, channels)` in `[0, 1]`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: With the text of the ValueError
+                of `numpy`, when the tensor is computed.
+        """
+        indices = tf.convert_to_tensor(indices)
+        # Pure, so not stateful: tf.data may then run calls in parallel.
+        images = tf.numpy_function(
+            self.numpy, [indices], tf.float32, stateful=False
+        )
+        images.set_shape((indices.shape[0], *self.shape[1:]))
+        return images
+
+    def numpy(self, indices=None):
+        """Decodes some or all of the pictures.
+
+        Args:
+            indices: Integers `(n,)`; all pictures if None.
+
+        Returns:
+            float32 array `(n, height, width, channels)` in `[0, 1]`.
+
+        Raises:
+            ValueError: For a picture that cannot be decoded; it is named.
+        """
+        if indices is None:
+            indices = range(len(self))
+        images = np.empty((len(indices), *self.shape[1:]), "float32")
+        # One at a time: only small pictures are ever held together.
+        for row, index in enumerate(indices):
+            images[row] = self.preprocessing([self._decode(index)])[0]
+        return images
+
+    def _decode(self, index):
+        picture = self.pictures[index]
+        if isinstance(picture, bytes):
+            return decode_picture(io.BytesIO(picture), f"picture {index}")
+        return read_picture(picture)
+
+
+def read_picture(path):
+    """Reads one picture file as 8-bit grey, RGB or RGBA.
+
+    Args:
+        path: Path of a file in any format that Pillow reads. Of an
+            animation, the first frame counts.
+
+    Returns:
+        uint8 array `(height, width, channels)` with 1, 3 or 4 channels, the
+        right way up if the camera noted its orientation (EXIF).
+
+    Raises:
+        ValueError: If the file is missing, is no picture, is truncated or
+            corrupt, or has more than 16 bits per value.
+    """
+    return decode_picture(path, f"'{path}'")
+
+
+def decode_picture(file, name):
+    """Decodes one picture; see `read_picture`.
+
+    Args:
+        file: Path, or binary file object.
+        name: What to call the picture in an error.
+
+    Returns:
+        uint8 array `(height, width, channels)` with 1, 3 or 4 channels.
+
+    Raises:
+        ValueError: If it cannot be decoded.
+    """
+    try:
+        with Image.open(file) as image:
+            pixels = _to_eight_bits(ImageOps.exif_transpose(image))
+    # What a broken file raises depends on its format and on where it broke:
+    # OSError, SyntaxError, EOFError, struct.error, DecompressionBombError ...
+    except Exception as error:
+        raise ValueError(
+            "A picture must be a whole file that Pillow can decode. "
+            f"Received: {name} ({type(error).__name__}: {error})"
+        ) from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _to_eight_bits(image):
+    """uint8 array of a picture; grey, RGB, or RGBA if it has transparency."""
+    # Pillow's own conversion clips 16-bit values at 255 instead of scaling.
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ValueError("values of 32 bits; save it with 8 or 16 bits")
+        return (pixels >> 8).astype("uint8")
+    if image.mode == "F":
+        raise ValueError("floating-point values; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        return np.asarray(image.convert("RGBA"))
+    # Mode "1" must leave here as bytes: as bits it is resized by NEAREST.
+    grey = image.mode in ("1", "L")
+    return np.asarray(image.convert("L" if grey else "RGB"))

@@ -1,0 +1,191 @@
+"""Your own pictures: one folder per class, or a table of files and labels."""
+
+import concurrent.futures
+import csv
+import pathlib
+
+import numpy as np
+
+from keras_meta.data.encoded_images import EncodedImages, read_picture
+from keras_meta.preprocessing import Preprocessing
+
+EXTENSIONS = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+
+
+def load_image_folder(
+    path, size, channels=3, ink=False, table=None, check=True
+):
+    """Loads labelled pictures from files.
+
+    Without a `table`, `path` holds one folder per class, named for it, with
+    the pictures directly inside (bmp, gif, jpg, jpeg, png, tif, tiff, webp,
+    in capitals too). Other files, and hidden files and folders, are ignored.
+    Examples are ordered by class, then by file name.
+
+    With a `table`, any files below `path` are taken, in the table's order.
+
+    Only the paths are kept: pictures are decoded, oriented (EXIF) and
+    resized when an episode asks for them. `examples.numpy()` decodes them
+    all, which is quicker where they fit into memory.
+
+    Args:
+        path: The folder.
+        size: Positive integer, or a pair `(height, width)`: pixels.
+        channels: 1 (grey) or 3 (RGB).
+        ink: Whether the pictures are drawings, wanted as bright ink on a
+            dark ground (see `Preprocessing`).
+        table: Path of a CSV file (or TSV, with that extension) of two
+            columns, file and label, with or without a header; or a sequence
+            of such pairs. Files are relative to `path`.
+        check: Whether to decode every picture once, now, so that broken
+            files are found before the training and not during it.
+
+    Returns:
+        Pair `(examples, labels)`: `EncodedImages` of the shape
+        `(n, *size, channels)`, and an array `(n,)` of str.
+
+    Raises:
+        ValueError: For a missing, empty or one-class folder, a class folder
+            without pictures, a table that is malformed or names a file twice
+            or a missing one, and, if `check`, for broken pictures.
+    """
+    preprocessing = Preprocessing(size=size, channels=channels, ink=ink)
+    folder = pathlib.Path(path)
+    if not folder.is_dir():
+        raise ValueError(
+            f"`path` must be an existing folder. Received: path='{path}'"
+        )
+    if table is None:
+        pairs = _pairs_of_folders(folder)
+    else:
+        pairs = _pairs_of_table(folder, table)
+    files = [file for file, _ in pairs]
+    labels = np.array([label for _, label in pairs], dtype=str)
+    classes = sorted(set(labels.tolist()))
+    if len(classes) < 2:
+        raise ValueError(
+            "There must be at least two classes to tell apart. "
+            f"Received: path='{path}' with the classes {classes}"
+        )
+    if check:
+        _check_pictures(files)
+    return EncodedImages(files, preprocessing), labels
+
+
+def _visible(folder):
+    return sorted(
+        (p for p in folder.iterdir() if not p.name.startswith(".")),
+        key=lambda p: p.name,
+    )
+
+
+def _pairs_of_folders(folder):
+    pairs = []
+    empty = []
+    classes = [p for p in _visible(folder) if p.is_dir()]
+    if not classes:
+        raise ValueError(
+            "`path` must hold one folder of pictures per class (or pass a "
+            f"`table` of files and labels). Received: path='{folder}', which "
+            "holds no folder"
+        )
+    for class_folder in classes:
+        files = [
+            str(p)
+            for p in _visible(class_folder)
+            if p.suffix.lower() in EXTENSIONS and p.is_file()
+        ]
+        pairs += [(file, class_folder.name) for file in files]
+        if not files:
+            empty.append(f"'{class_folder}'")
+    if empty:
+        raise ValueError(
+            "Every class folder must hold pictures "
+            f"({', '.join(e[1:] for e in EXTENSIONS)}). "
+            f"Received: no picture in {_first_few(empty)}"
+        )
+    return pairs
+
+
+def _pairs_of_table(folder, table):
+    if isinstance(table, str | pathlib.Path):
+        rows = _read_table(folder, pathlib.Path(table))
+    else:
+        rows = [tuple(map(str, row)) for row in table]
+    for row in rows:
+        if len(row) != 2 or not all(row):
+            raise ValueError(
+                "Every row of `table` must be a file and its label. "
+                f"Received: {row}"
+            )
+    pairs = [(str(folder / file), label) for file, label in rows]
+    missing = [f"'{f}'" for f, _ in pairs if not pathlib.Path(f).is_file()]
+    if missing:
+        raise ValueError(
+            "Every file of `table` must exist below `path`. "
+            f"Received: no file {_first_few(missing)}"
+        )
+    # A file listed twice could be in the support and the query set at once.
+    seen = set()
+    twice = [f"'{f}'" for f, _ in pairs if f in seen or seen.add(f)]
+    if twice:
+        raise ValueError(
+            "Every file of `table` must be listed once. "
+            f"Received: listed again: {_first_few(twice)}"
+        )
+    return pairs
+
+
+def _read_table(folder, table):
+    if not table.is_file():
+        raise ValueError(
+            "`table` must be a CSV or TSV file, or a sequence of (file, "
+            f"label) pairs. Received: table='{table}', which is no file"
+        )
+    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
+    # "utf-8-sig": spreadsheets put a byte order mark in front.
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter)]
+    rows = [row for row in rows if row]
+    if rows and _is_header(folder, rows[0][0]):
+        rows = rows[1:]
+    return rows
+
+
+def _is_header(folder, field):
+    return not pathlib.Path(field).suffix and not (folder / field).is_file()
+
+
+def _check_pictures(files):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        errors = [error for error in pool.map(_error, files) if error]
+    if errors:
+        raise ValueError(
+            "Every picture must be a whole file that Pillow can decode; "
+            "repair or remove the broken ones. "
+            f"Received: {len(errors)} broken of {len(files)}: "
+            f"{_first_few(errors)}"
+        )
+
+
+def _error(file):
+    """Why a file cannot be decoded, or None."""
+    try:
+        read_picture(file)
+    except ValueError as error:
+        return f"'{file}' ({error.__cause__})"
+
+
+def _first_few(names, count=5):
+    more = len(names) - count
+    text = ", ".join(names[:count])
+    return f"{text} and {more} more" if more > 0 else text

@@ -1,0 +1,165 @@
+"""The classes of any labelled image data set of TensorFlow Datasets."""
+
+import numpy as np
+
+from keras_meta.data.encoded_images import EncodedImages
+from keras_meta.preprocessing import Preprocessing
+
+PARTS = ("train", "validation", "test")
+
+
+def load_tfds(
+    name,
+    class_split,
+    size,
+    channels=3,
+    ink=False,
+    fractions=(0.64, 0.16, 0.20),
+    seed=0,
+    classes=None,
+    split="all",
+    data_dir=None,
+    image_key="image",
+    label_key="label",
+):
+    """Loads the pictures of some of the classes of a TFDS data set.
+
+    Meta-learning needs classes that training has never seen, so the
+    *classes* are split, not the examples: `"train"`, `"validation"` and
+    `"test"` are disjoint parts, drawn with the seed in the proportions of
+    CIFAR-FS (Bertinetto et al., "Meta-learning with differentiable
+    closed-form solvers", 2019: 64, 16 and 20 of the 100 classes of
+    CIFAR-100). A published split is passed as `classes`.
+
+    The data set is downloaded by `tfds.load` if it is not there yet. The
+    encoded pictures are kept in memory and decoded per episode.
+
+    Args:
+        name: Name of the data set, such as `"cifar100"`, with a config and
+            version where wanted.
+        class_split: `"train"`, `"validation"` or `"test"`, or a key of
+            `classes`.
+        size: Positive integer, or a pair `(height, width)`: pixels.
+        channels: 1 (grey) or 3 (RGB).
+        ink: Whether the pictures are drawings, wanted as bright ink on a
+            dark ground (see `Preprocessing`).
+        fractions: Shares of the classes in `"train"`, `"validation"` and
+            `"test"`; they sum to 1.
+        seed: Integer in `[0, 2**32)`: which classes go where.
+        classes: Optional mapping from names of parts to lists of class
+            names, instead of `fractions` and `seed`.
+        split: Which examples of these classes, as `tfds.load` takes it.
+        data_dir: Where the data sets are; None for the default of TFDS.
+        image_key: The feature that holds the picture.
+        label_key: The feature that holds the class.
+
+    Returns:
+        Pair `(examples, labels)`: `EncodedImages` of the shape
+        `(n, *size, channels)`, and an array `(n,)` of class names (str).
+
+    Raises:
+        ValueError: If the data set lacks such features, for an unknown
+            `class_split`, `fractions` that are no partition, `classes` that
+            overlap or that the data set lacks, a part of fewer than two
+            classes, or a split with unlabelled examples.
+    """
+    # Here, as it is slow to import and nothing else in this file needs it.
+    import tensorflow_datasets as tfds
+
+    preprocessing = Preprocessing(size=size, channels=channels, ink=ink)
+    features = tfds.builder(name, data_dir=data_dir).info.features
+    kinds = {
+        image_key: tfds.features.Image,
+        label_key: tfds.features.ClassLabel,
+    }
+    for key, kind in kinds.items():
+        if not isinstance(dict(features).get(key), kind):
+            raise ValueError(
+                "`image_key` and `label_key` must name features of the kinds "
+                f"Image and ClassLabel. Received: name='{name}', '{key}' of "
+                f"the features {dict(features)}"
+            )
+    # TFDS stores a float picture as a PNG of its bytes, which are no colours.
+    if features[image_key].np_dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            "The pictures must be of 8 or 16 bits. Received: "
+            f"name='{name}' with the feature {features[image_key]}"
+        )
+    int2str = features[label_key].int2str
+    names = [int2str(i) for i in range(features[label_key].num_classes)]
+    if classes is None:
+        classes = _draw_classes(names, fractions, seed)
+    chosen = _choose_classes(names, classes, class_split)
+
+    dataset = tfds.load(
+        name,
+        split=split,
+        data_dir=data_dir,
+        decoders=tfds.decode.PartialDecoding(
+            dict.fromkeys(kinds, True),
+            decoders={image_key: tfds.decode.SkipDecoding()},
+        ),
+    )
+    pictures, labels = [], []
+    for example in tfds.as_numpy(dataset):
+        index = int(example[label_key])
+        if index < 0:
+            raise ValueError(
+                "Every example must be labelled; name the splits that are, "
+                f"such as 'train+test'. Received: split='{split}'"
+            )
+        if names[index] in chosen:
+            pictures.append(example[image_key])
+            labels.append(names[index])
+    return EncodedImages(pictures, preprocessing), np.array(labels, dtype=str)
+
+
+def _draw_classes(names, fractions, seed):
+    """Mapping of the three parts to disjoint random lists of names."""
+    if (
+        len(fractions) != len(PARTS)
+        or min(fractions) < 0
+        or abs(sum(fractions) - 1) > 1e-6
+    ):
+        raise ValueError(
+            "`fractions` must be three shares, of train, validation and test "
+            f"classes, that sum to 1. Received: fractions={fractions}"
+        )
+    # RandomState is frozen: a seed keeps its meaning in every NumPy.
+    order = np.random.RandomState(seed).permutation(sorted(names)).tolist()
+    ends = np.round(np.cumsum(fractions) * len(names)).astype(int)
+    starts = (0, *ends[:-1])
+    return {
+        part: order[start:end]
+        for part, start, end in zip(PARTS, starts, ends, strict=True)
+    }
+
+
+def _choose_classes(names, classes, class_split):
+    """Set of the names in one part, after checks of all parts."""
+    if class_split not in classes:
+        raise ValueError(
+            f"`class_split` must be one of {list(classes)}. "
+            f"Received: class_split={class_split!r}"
+        )
+    listed = [n for part in classes.values() for n in part]
+    unknown = sorted(set(listed) - set(names))
+    if unknown:
+        raise ValueError(
+            "`classes` must be class names of the data set, such as "
+            f"{names[:5]}. Received: {unknown[:5]} ({len(unknown)} unknown)"
+        )
+    if len(set(listed)) < len(listed):
+        twice = sorted({n for n in listed if listed.count(n) > 1})
+        raise ValueError(
+            "`classes` must list every class once, as its parts are "
+            f"disjoint. Received: more than once: {twice[:5]}"
+        )
+    chosen = set(classes[class_split])
+    if len(chosen) < 2:
+        raise ValueError(
+            "A part must have at least two classes to tell apart. "
+            f"Received: class_split={class_split!r} with {len(chosen)} of the "
+            f"{len(names)} classes"
+        )
+    return chosen

@@ -1,0 +1,133 @@
+"""Distances between two sets of vectors: lower is closer.
+
+Each is a function `(x, y) -> distance` with `x: (..., n, dim)`, `y: (..., m,
+dim)` and a result `(..., n, m)`, computed in float32 at least. Your own
+function of this form serves as well, once it is registered:
+
+>>> from keras import ops
+>>> @keras_meta.register
+... def chebyshev(x, y):
+...     return ops.max(ops.abs(x[..., :, None, :] - y[..., None, :, :]), -1)
+>>> model = keras_meta.models.PrototypicalNetwork(
+...     keras_meta.encoders.mlp((8,)), distance=chebyshev)
+"""
+
+import difflib
+
+import keras
+from keras import ops
+
+from keras_meta.ops import at_least_float32
+from keras_meta.serialization import register
+
+EPSILON = 1e-8
+
+
+@register
+def squared_euclidean(x, y):
+    """`sum_d (x_d - y_d)^2`, expanded to one matrix product and clamped."""
+    x, y = at_least_float32(x), at_least_float32(y)
+    # The distance does not change when both move; without the common part
+    # the expanded form loses no digits to cancellation.
+    centre = ops.mean(y, axis=-2, keepdims=True)
+    x, y = x - centre, y - centre
+    products = ops.matmul(x, ops.swapaxes(y, -1, -2))
+    squares = ops.sum(x * x, -1)[..., :, None] + ops.sum(y * y, -1)[..., None, :]
+    return ops.maximum(squares - 2 * products, 0)
+
+
+@register
+def euclidean(x, y):
+    """`sqrt(sum_d (x_d - y_d)^2)`, with a finite gradient at zero."""
+    squared = squared_euclidean(x, y)
+    positive = squared > 0
+    return ops.where(
+        positive, ops.sqrt(ops.where(positive, squared, 1)), 0 * squared
+    )
+
+
+@register
+def manhattan(x, y):
+    """`sum_d |x_d - y_d|`; memory grows with `n * m * dim`."""
+    x, y = at_least_float32(x), at_least_float32(y)
+    return ops.sum(ops.abs(x[..., :, None, :] - y[..., None, :, :]), -1)
+
+
+@register
+def negative_dot(x, y):
+    """`-x . y`: the similarity of attention, as a distance."""
+    x, y = at_least_float32(x), at_least_float32(y)
+    return -ops.matmul(x, ops.swapaxes(y, -1, -2))
+
+
+@register
+def cosine(x, y):
+    """`1 - x . y / (|x| |y|)`, in `[0, 2]`; 1 for a zero vector."""
+    return 1 + negative_dot(_unit(x), _unit(y))
+
+
+@register
+def semi_cosine(x, y):
+    """`-x . y / |y|`: only `y` is normalised."""
+    return negative_dot(x, _unit(y))
+
+
+def _unit(vectors):
+    vectors = at_least_float32(vectors)
+    squared = ops.sum(vectors * vectors, -1, keepdims=True)
+    # Equal to dividing by max(norm, epsilon), with a finite gradient at 0.
+    return vectors * ops.rsqrt(ops.maximum(squared, EPSILON**2))
+
+
+DISTANCES = {
+    function.__name__: function
+    for function in (
+        squared_euclidean,
+        euclidean,
+        manhattan,
+        negative_dot,
+        cosine,
+        semi_cosine,
+    )
+}
+
+
+def get(distance):
+    """Finds a distance by its name, or checks that a function can be saved.
+
+    Args:
+        distance: Name of a distance of this module, or a registered
+            function `(x, y) -> distance`.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: For an unknown name or a function that is not
+            registered (a lambda, say), which could be saved but not loaded.
+    """
+    if isinstance(distance, str):
+        if distance in DISTANCES:
+            return DISTANCES[distance]
+        near = difflib.get_close_matches(distance, DISTANCES, 1, 0)
+        raise ValueError(
+            f"`distance` must be one of {sorted(DISTANCES)} (did you mean "
+            f"{near[0]!r}?) or a registered function. "
+            f"Received: distance={distance!r}"
+        )
+    name = keras.saving.get_registered_name(distance)
+    if keras.saving.get_registered_object(name) is not distance:
+        raise ValueError(
+            "`distance` must be registered, or the model could be saved but "
+            "not loaded: put the decorator `@keras_meta.register` on a "
+            f"function of module level. Received: distance={distance!r}"
+        )
+    return distance
+
+
+def serialize(distance):
+    """The name that `get` finds, or a config that Keras deserializes."""
+    name = getattr(distance, "__name__", None)
+    if DISTANCES.get(name) is distance:
+        return name
+    return keras.saving.serialize_keras_object(distance)

@@ -1,0 +1,120 @@
+"""Networks that turn an example into an embedding.
+
+Each function returns a plain `keras.Sequential` that takes images
+`(batch, height, width, channels)` in `[0, 1]` (`mlp`: any shape) and is built
+by the first model that calls it. Any other Keras model serves as well.
+
+Blocks of convolution, batch norm, ReLU and max-pool run the pool before the
+ReLU, which is the same function at a quarter of the ReLU's cost, and leave
+out the bias that batch norm would cancel.
+"""
+
+import keras
+
+from keras_meta.layers.episodic_batch_normalization import (
+    EpisodicBatchNormalization,
+)
+from keras_meta.layers.residual_block import ResidualBlock
+
+
+def conv4(filters=64, name="conv4"):
+    """Four blocks of convolution, batch norm, max-pool and ReLU, flattened.
+
+    The embedding of Matching Networks (Vinyals et al. 2016) and
+    Prototypical Networks (Snell et al. 2017): 28 x 28 gives `filters`
+    dimensions, 84 x 84 gives `25 * filters`.
+
+    Args:
+        filters: Channels of every convolution.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, dim)`.
+
+    >>> import numpy as np
+    >>> tuple(conv4()(np.zeros((2, 28, 28, 1), "float32")).shape)
+    (2, 64)
+    """
+    layers = []
+    for _ in range(4):
+        layers += [
+            keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            EpisodicBatchNormalization(),
+            keras.layers.MaxPooling2D(),
+            keras.layers.ReLU(),
+        ]
+    return keras.Sequential([*layers, keras.layers.Flatten()], name=name)
+
+
+def conv4_strided(filters=64, flatten=False, name="conv4_strided"):
+    """Four strided convolutions with batch norm and ReLU.
+
+    The Omniglot network of MAML (Finn et al. 2017), which averages the last
+    map (28 x 28 gives `filters` dimensions), and of Reptile (Nichol et al.
+    2018), which flattens it (`4 * filters`).
+
+    Args:
+        filters: Channels of every convolution.
+        flatten: Whether the last map is flattened instead of averaged.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, dim)`.
+    """
+    layers = []
+    for _ in range(4):
+        layers += [
+            keras.layers.Conv2D(
+                filters, 3, strides=2, padding="same", use_bias=False
+            ),
+            EpisodicBatchNormalization(),
+            keras.layers.ReLU(),
+        ]
+    last = (
+        keras.layers.Flatten()
+        if flatten
+        else keras.layers.GlobalAveragePooling2D()
+    )
+    return keras.Sequential([*layers, last], name=name)
+
+
+def mlp(units=(256, 128, 64, 64), name="mlp"):
+    """Fully connected layers, each with batch norm and ReLU.
+
+    The default is the network without convolutions of MAML (Finn et al.
+    2017).
+
+    Args:
+        units: Width of each layer.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, examples `(batch, ...)` to `(batch, units[-1])`.
+    """
+    layers = [keras.layers.Flatten()]
+    for width in units:
+        layers += [
+            keras.layers.Dense(width, use_bias=False),
+            EpisodicBatchNormalization(),
+            keras.layers.ReLU(),
+        ]
+    return keras.Sequential(layers, name=name)
+
+
+def resnet12(filters=(64, 160, 320, 640), name="resnet12"):
+    """Twelve-layer residual network of later few-shot papers.
+
+    Four `ResidualBlock`s and a global average (Lee et al. 2019, without
+    DropBlock); for images of 84 x 84.
+
+    Args:
+        filters: Channels of each block.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, filters[-1])`.
+    """
+    blocks = [ResidualBlock(width) for width in filters]
+    return keras.Sequential(
+        [*blocks, keras.layers.GlobalAveragePooling2D()], name=name
+    )

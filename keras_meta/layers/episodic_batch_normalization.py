@@ -1,0 +1,145 @@
+"""Batch normalization with the statistics of one task."""
+
+import keras
+import tensorflow as tf
+
+from keras_meta.serialization import register
+from keras_meta.statistics import current_scope, current_tasks
+
+
+@register
+class EpisodicBatchNormalization(keras.layers.Layer):
+    """Batch normalization (Ioffe & Szegedy 2015) that knows about tasks.
+
+    `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta` over the last
+    axis. Inside an `EpisodicModel` the moments are those of each task, and
+    the model's `statistics` says which (see `keras_meta.statistics`). Used
+    alone it behaves as Keras' layer: the moments of the whole batch when
+    `training=True`, the moving averages otherwise.
+
+    Unlike `keras.layers.BatchNormalization`, whose moments stop a gradient,
+    its second derivatives are right, as second-order MAML needs.
+
+    Args:
+        momentum: How much of the moving averages is kept in each training
+            pass, in `[0, 1]`. The default is PyTorch's 0.1 in Keras' terms,
+            as in the code of Prototypical Networks.
+        epsilon: Positive number added to the variance.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= momentum <= 1:
+            raise ValueError(
+                f"`momentum` must be in [0, 1]. Received: momentum={momentum}"
+            )
+        if not epsilon > 0:
+            raise ValueError(
+                f"`epsilon` must be positive. Received: epsilon={epsilon}"
+            )
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(
+            shape=shape, name="gamma", initializer="ones", autocast=False
+        )
+        self.beta = self.add_weight(
+            shape=shape, name="beta", initializer="zeros", autocast=False
+        )
+        moving = dict(
+            shape=shape, trainable=False, autocast=False, aggregation="mean"
+        )
+        self.moving_mean = self.add_weight(
+            name="moving_mean", initializer="zeros", **moving
+        )
+        self.moving_variance = self.add_weight(
+            name="moving_variance", initializer="ones", **moving
+        )
+
+    def call(self, inputs, training=False):
+        scope = current_scope()
+        mode = scope.mode if scope else "batch" if training else "running"
+        dtype = self.gamma.dtype
+        x = tf.cast(inputs, dtype)
+        if mode == "running":
+            outputs = self._normalize_all(x)
+        elif mode == "reuse":
+            moments = scope.moments[scope.position(self)]
+            outputs = self._normalize(x, *moments)
+        elif mode == "collect" or dtype == "float64":
+            mean, variance = self._moments(x)
+            outputs = self._normalize(x, mean, variance)
+        else:
+            outputs, mean, variance = self._fused(x)
+        if mode == "collect":
+            scope.remember(self, mean, variance)
+        if training and mode in ("batch", "collect"):
+            self._update(self.moving_mean, mean)
+            self._update(self.moving_variance, variance)
+        return tf.cast(outputs, inputs.dtype)
+
+    def _by_task(self, x):
+        """`(tasks * examples, ..., c)` as `(tasks, positions, c)`."""
+        return tf.reshape(x, (current_tasks(), -1, x.shape[-1]))
+
+    def _moments(self, x):
+        """Mean and variance `(tasks, c)`, right in every derivative."""
+        x = self._by_task(x)
+        mean = tf.reduce_mean(x, axis=1)
+        centred = x - mean[:, None]
+        return mean, tf.reduce_mean(centred * centred, axis=1)
+
+    def _normalize(self, x, mean, variance):
+        """Normalizes each task with its moments `(tasks, c)`."""
+        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        shift = self.beta - mean * scale
+        y = self._by_task(x) * scale[:, None] + shift[:, None]
+        return tf.reshape(y, tf.shape(x))
+
+    def _normalize_all(self, x):
+        """Normalizes with the moving averages."""
+        variance = tf.convert_to_tensor(self.moving_variance)
+        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        return x * scale + (self.beta - self.moving_mean * scale)
+
+    def _fused(self, x):
+        """`_moments` and `_normalize` in TensorFlow's fused kernel.
+
+        The kernel has one set of moments for a batch, so tasks move beside
+        the channels: `(positions, 1, 1, tasks * c)`. With one task the
+        transpositions cost nothing. The moments it returns carry no
+        gradient, which the moving averages do not need.
+        """
+        tasks, channels = current_tasks(), x.shape[-1]
+        by_task = self._by_task(x)
+        merged = tf.transpose(by_task, (1, 0, 2))
+        positions = tf.shape(merged)[0]
+        merged = tf.reshape(merged, (positions, 1, 1, tasks * channels))
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            merged,
+            tf.tile(self.gamma, [tasks]),
+            tf.tile(self.beta, [tasks]),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        y = tf.reshape(y, (positions, tasks, channels))
+        y = tf.reshape(tf.transpose(y, (1, 0, 2)), tf.shape(x))
+        # The kernel returns the unbiased variance.
+        count = tf.cast(positions, x.dtype)
+        biased = variance * tf.maximum(count - 1, 1) / count
+        shape = (tasks, channels)
+        return y, tf.reshape(mean, shape), tf.reshape(biased, shape)
+
+    def _update(self, moving, moment):
+        """Moves an average towards the mean of a moment over the tasks."""
+        moment = tf.stop_gradient(tf.reduce_mean(moment, axis=0))
+        moving.assign(moving * self.momentum + moment * (1 - self.momentum))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }

@@ -1,0 +1,62 @@
+"""Figures: what is drawn, what is marked, and that nothing overlaps."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from keras_meta import plots
+
+LONG_NAMES = [f"Early_Aramaic/character{k:02d}/{90 * (k % 4)}" for k in range(60)]
+
+
+def make_episode(way=5, shot=1, queries=3, size=8, channels=1):
+    rng = np.random.default_rng(0)
+    labels = np.eye(way)
+    return {
+        "support_x": rng.random((way * shot, size, size, channels)),
+        "support_y": np.repeat(labels, shot, axis=0),
+        "query_x": rng.random((way * queries, size, size, channels)),
+        "query_y": np.repeat(labels, queries, axis=0),
+    }
+
+
+def make_probabilities(episode, wrong=()):
+    """Certain by 80%, and right but for the queries `wrong`."""
+    targets = episode["query_y"].copy()
+    targets[list(wrong)] = np.roll(targets[list(wrong)], 1, axis=1)
+    return 0.8 * targets + 0.2 / targets.shape[1]
+
+
+def captions(figure):
+    return [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+
+
+def frame(axes):
+    return to_hex(axes.spines["left"].get_edgecolor())
+
+
+def assert_texts_are_apart(figure):
+    """No text leaves the figure or touches another."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [*figure.texts]
+    for axes in figure.axes:
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+    for legend in figure.legends:
+        texts += legend.get_texts()
+    # A Text's own extent, without the line of an annotation.
+    boxes = [
+        type(text).__mro__[-2] and text.get_tightbbox(renderer)
+        if False
+        else super_extent(text, renderer)
+        for text in texts
+        if text.get_text()
+    ]
+    for box in boxes:
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.height
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.padded(-1).overlaps(other.padded(-1))
