@@ -9,6 +9,16 @@ if keras.backend.backend() != "tensorflow":
         f"Received: backend {keras.backend.backend()!r}"
     )
 
-from keras_meta import data, distances, encoders, layers, metrics, models
+from keras_meta import (
+    data,
+    distances,
+    encoders,
+    layers,
+    metrics,
+    models,
+    plots,
+    presets,
+)
+from keras_meta.few_shot_classifier import FewShotClassifier
 from keras_meta.preprocessing import Preprocessing
 from keras_meta.serialization import register

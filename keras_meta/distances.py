@@ -32,7 +32,9 @@ def squared_euclidean(x, y):
     centre = ops.mean(y, axis=-2, keepdims=True)
     x, y = x - centre, y - centre
     products = ops.matmul(x, ops.swapaxes(y, -1, -2))
-    squares = ops.sum(x * x, -1)[..., :, None] + ops.sum(y * y, -1)[..., None, :]
+    squares = (
+        ops.sum(x * x, -1)[..., :, None] + ops.sum(y * y, -1)[..., None, :]
+    )
     return ops.maximum(squares - 2 * products, 0)
 
 

@@ -22,6 +22,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from keras_meta.preprocessing import to_unit_range
 
@@ -182,7 +183,10 @@ def plot_embeddings(
     elif method == "tsne":
         perplexity = min(30, (len(stacked) - 1) / 3)
         tsne = TSNE(2, perplexity=perplexity, random_state=seed)
-        points = tsne.fit_transform(stacked)
+        # Its threads wait for each other: on a busy machine two take 20
+        # times as long as one, and one is quick enough for a figure.
+        with threadpool_limits(1):
+            points = tsne.fit_transform(stacked)
         axis_labels = ["t-SNE 1", "t-SNE 2"]
     else:
         raise ValueError(
@@ -576,25 +580,28 @@ def _annotate_classes(axes, points, indices, names):
 def _spread(anchors, sizes, low, high):
     """Finds centres for boxes `sizes (n, 2)`, each close to its anchor.
 
-    A box takes the first place on a spiral around its anchor that overlaps
-    neither an earlier box nor a star at an anchor; where nothing is free, the
-    place just above the anchor.
+    All start above their anchors. In a few sweeps, a box that overlaps others
+    or stars at the anchors moves to where it overlaps the fewest, and of such
+    places to that with the shortest way to its anchor.
     """
-    turns = np.arange(1000)
-    angles = np.pi / 2 + turns * np.pi * (3 - np.sqrt(5))
-    spiral = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    spiral *= 1 + 0.006 * turns[:, None]
     star = 11
-    taken, extents = list(anchors), [(star, star)] * len(anchors)
-    for anchor, size in zip(anchors, sizes, strict=True):
-        places = anchor + spiral * (size + star + 2) / 2
-        places = np.clip(places, low + size / 2, high - size / 2)
-        # (places, taken, 2)
-        apart = np.abs(places[:, None] - taken)
-        clear = (apart >= (size + extents) / 2).any(axis=2).all(axis=1)
-        taken.append(places[clear.argmax()])
-        extents.append(size)
-    return np.stack(taken[len(anchors) :])
+    steps = np.arange(-160, 161, 6)
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    low, high = low + sizes / 2, high - sizes / 2
+    centres = np.clip(anchors + (sizes + star) * [0, 0.5], low, high)
+    extents = np.concatenate([sizes, np.full_like(sizes, star)])
+    for i in np.tile(np.arange(len(anchors)), 4):
+        others = np.delete(np.concatenate([centres, anchors]), i, axis=0)
+        reach = (np.delete(extents, i, axis=0) + sizes[i]) / 2
+        if (np.abs(centres[i] - others) >= reach).any(axis=1).all():
+            continue
+        # (places, others, 2)
+        places = np.clip(anchors[i] + grid, low[i], high[i])
+        overlap = (np.abs(places[:, None] - others) < reach).all(axis=2)
+        way = np.maximum(np.abs(places - anchors[i]) - sizes[i] / 2, 0)
+        cost = np.linalg.norm(way, axis=1) + 1000 * overlap.sum(axis=1)
+        centres[i] = places[cost.argmin()]
+    return centres
 
 
 def _draw_curve(axes, curves, name, epochs, style):

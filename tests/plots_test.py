@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from keras_meta import plots
 
-LONG_NAMES = [f"Early_Aramaic/character{k:02d}/{90 * (k % 4)}" for k in range(60)]
+LONG_NAMES = [
+    f"Early_Aramaic/character{k:02d}/{90 * (k % 4)}" for k in range(60)
+]
 
 
 def make_episode(way=5, shot=1, queries=3, size=8, channels=1):
@@ -47,11 +50,9 @@ def assert_texts_are_apart(figure):
         texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
     for legend in figure.legends:
         texts += legend.get_texts()
-    # A Text's own extent, without the line of an annotation.
     boxes = [
-        type(text).__mro__[-2] and text.get_tightbbox(renderer)
-        if False
-        else super_extent(text, renderer)
+        # Of the letters, without the line that leads from an annotation.
+        Text.get_window_extent(text, renderer).padded(-1)
         for text in texts
         if text.get_text()
     ]
@@ -59,4 +60,311 @@ def assert_texts_are_apart(figure):
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width
         assert box.y0 >= 0 and box.y1 <= figure.bbox.height
     for one, other in itertools.combinations(boxes, 2):
-        assert not one.padded(-1).overlaps(other.padded(-1))
+        assert not one.overlaps(other)
+
+
+def test_episode_draws_every_picture_under_its_class():
+    episode = make_episode(way=3, shot=2, queries=2)
+    figure = plots.plot_episode(episode, class_names=["ant", "bee", "cow"])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["ant", "bee", "cow"] + [""] * 9
+    first, below = figure.axes[0], figure.axes[3]
+    assert first.get_position().x0 == below.get_position().x0
+    assert first.get_position().y0 > below.get_position().y1
+    image = below.images[0]
+    np.testing.assert_array_equal(
+        image.get_array(), episode["support_x"][1].astype("float32")[..., 0]
+    )
+    assert image.get_cmap().name == "gray_r"
+    # Without predictions the queries stand under their true names.
+    assert captions(figure) == ["ant", "bee", "cow"] * 2
+    headers = [text.get_text() for text in figure.texts]
+    assert headers == ["Support set: 3-way, 2-shot", "Queries"]
+
+
+def test_wrong_predictions_are_marked_by_colour_and_sign():
+    episode = make_episode(way=5, queries=1)
+    probabilities = make_probabilities(episode, wrong=[2])
+    figure = plots.plot_episode(episode, probabilities, list("abcde"))
+    wrong = figure.axes[5 + 2]
+    assert wrong.get_xlabel() == "✗\xa0d 84%\ntrue: c"
+    assert frame(wrong) == plots.WRONG
+    for axes, name in zip(np.delete(figure.axes[5:], 2), "abde", strict=True):
+        assert axes.get_xlabel() == f"✓\xa0{name} 84%"
+        assert frame(axes) == plots.CORRECT
+    assert figure.texts[1].get_text() == "Queries: 4 of 5 correct"
+
+
+def test_predictions_without_labels_are_not_judged():
+    episode = make_episode(way=2, queries=1)
+    probabilities = make_probabilities(episode)
+    del episode["query_y"]
+    figure = plots.plot_episode(episode, probabilities)
+    assert captions(figure) == ["class 0 90%", "class 1 90%"]
+    assert {frame(axes) for axes in figure.axes} == {plots.NEUTRAL}
+
+
+def test_padding_is_not_drawn():
+    episode = make_episode(way=4, shot=2, queries=3)
+    episode["support_y"][1] = 0
+    # The last class is padding altogether.
+    episode["support_y"][6:] = 0
+    episode["query_y"][9:] = 0
+    figure = plots.plot_episode(episode)
+    assert len(figure.axes) == 5 + 9
+    assert figure.texts[0].get_text() == "Support set: 3-way, 1 to 2 shots"
+    assert not any("class 3" in text for text in captions(figure))
+
+
+def test_queries_are_chosen_evenly_over_classes():
+    episode = make_episode(way=5, queries=15)
+    probabilities = make_probabilities(episode, wrong=range(4))
+    figure = plots.plot_episode(episode, probabilities, list("abcde"))
+    assert len(figure.axes) == 5 + 15
+    header = figure.texts[1].get_text()
+    assert header == "Queries: 15 of 75 shown, 71 of 75 correct"
+    figure = plots.plot_episode(
+        episode, class_names=list("abcde"), max_queries=7
+    )
+    assert captions(figure) == list("abcdeab")
+    del episode["query_y"]
+    assert len(plots.plot_episode(episode, max_queries=7).axes) == 5 + 7
+
+
+def test_colour_pictures_and_no_queries():
+    episode = make_episode(way=2, channels=3)
+    episode["support_x"] = (255 * episode["support_x"]).astype("uint8")
+    episode["query_x"] = episode["query_x"][:0]
+    episode["query_y"] = episode["query_y"][:0]
+    figure = plots.plot_episode(episode)
+    assert len(figure.axes) == 2
+    assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("way, shot", [(2, 3), (5, 1), (12, 1), (20, 1)])
+def test_long_names_neither_overlap_nor_leave_the_figure(way, shot):
+    episode = make_episode(way, shot, queries=2)
+    probabilities = make_probabilities(episode, wrong=[0, 2, 3])
+    names = ["W" * 40, "a $dog$ of a_very_long-name/indeed", *LONG_NAMES]
+    figure = plots.plot_episode(episode, probabilities, names[:way])
+    assert_texts_are_apart(figure)
+    assert "…" in figure.axes[0].get_title()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"support_x": None}, "support_x"),
+        ({"support_y": np.eye(4)}, r"`support_y` must have .* 5 examples"),
+        ({"support_y": np.full((5, 5), 0.2)}, "`support_y` must be one-hot"),
+        ({"support_y": np.zeros((5, 5))}, "at least one labelled"),
+        ({"query_y": np.eye(15)[:, :3]}, "`query_y` must have .* same way"),
+        ({"query_x": np.zeros((1, 15, 8, 8, 1))}, "take one task"),
+        ({"query_x": np.full((15, 8, 8, 1), 7.0)}, r"`query_x` .* \[0, 1\]"),
+    ],
+)
+def test_episode_errors(change, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_episode({**make_episode(), **change})
+
+
+def test_episode_argument_errors():
+    episode = make_episode()
+    with pytest.raises(ValueError, match="dict of the arrays"):
+        plots.plot_episode([1, 2])
+    with pytest.raises(ValueError, match=r"no \['query_x'\]"):
+        del episode["query_x"]
+        plots.plot_episode(episode)
+    episode = make_episode()
+    with pytest.raises(ValueError, match=r"\(15, 5\)"):
+        plots.plot_episode(episode, np.ones((15, 4)))
+    with pytest.raises(ValueError, match="pass logits through"):
+        plots.plot_episode(episode, np.full((15, 5), 2.0))
+    with pytest.raises(ValueError, match="`class_names` .* 5 classes"):
+        plots.plot_episode(episode, class_names=["a"])
+    with pytest.raises(ValueError, match="max_queries=0"):
+        plots.plot_episode(episode, max_queries=0)
+
+
+def make_clusters(way, each=6, dim=8):
+    """Tight clusters `(way * each, dim)`, their labels and means."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(way), each)
+    means = rng.normal(size=(way, dim))
+    noise = 0.05 * rng.normal(size=(way * each, dim))
+    return means[labels] + noise, labels, means
+
+
+def test_embeddings_have_a_colour_and_a_marker_for_each_class():
+    embeddings, labels, prototypes = make_clusters(20)
+    names = LONG_NAMES[:19] + ["_background_"]
+    figure = plots.plot_embeddings(
+        embeddings, labels, prototypes, class_names=names
+    )
+    (axes,) = figure.axes
+    *classes, stars = axes.collections
+    looks = {
+        (
+            to_hex(points.get_facecolor()[0]),
+            points.get_paths()[0].vertices.tobytes(),
+        )
+        for points in classes
+    }
+    assert len(classes) == len(looks) == 20
+    assert stars.get_offsets().shape == (20, 2)
+    # The plane keeps a prototype at the mean of its cluster.
+    np.testing.assert_allclose(
+        stars.get_offsets()[3], classes[3].get_offsets().mean(0), atol=0.1
+    )
+    listed = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert listed[-2:] == ["_background_", "prototype"] and len(listed) == 21
+    assert_texts_are_apart(figure)
+
+
+def test_more_than_20_classes_are_named_at_their_means():
+    embeddings, labels, prototypes = make_clusters(30)
+    figure = plots.plot_embeddings(
+        embeddings, labels, prototypes, class_names=LONG_NAMES[:30]
+    )
+    assert not figure.legends
+    assert len(figure.axes[0].texts) == 30
+    assert_texts_are_apart(figure)
+
+
+def test_tsne_takes_few_points_and_string_labels():
+    embeddings, _, prototypes = make_clusters(2, each=3)
+    labels = np.array(["dog"] * 3 + ["cat"] * 3, dtype=object)
+    figures = [
+        plots.plot_embeddings(
+            embeddings, labels, prototypes[::-1], method="tsne", seed=1
+        )
+        for _ in range(2)
+    ]
+    *classes, stars = figures[0].axes[0].collections
+    assert [len(points.get_offsets()) for points in classes] == [3, 3]
+    listed = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert listed == ["cat", "dog", "prototype"]
+    again = figures[1].axes[0].collections[-1]
+    np.testing.assert_array_equal(stars.get_offsets(), again.get_offsets())
+
+
+def test_collapsed_and_half_precision_embeddings_are_drawn():
+    figure = plots.plot_embeddings(np.ones((4, 3), "float16"), [0, 0, 1, 1])
+    assert "0% of the variance" in figure.axes[0].get_xlabel()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"embeddings": np.zeros(4)}, r"`embeddings` .* \(rows, dim\)"),
+        ({"embeddings": np.zeros((4, 1))}, "at least 2"),
+        ({"embeddings": np.full((4, 3), np.nan)}, "12 values"),
+        ({"labels": [0, 1]}, "`labels` .* 4 embeddings"),
+        ({"labels": [0.0, 0.0, 1.0, 1.0]}, "integers or strings"),
+        ({"labels": [0, 0, 1, 2], "class_names": ["a", "b"]}, "label 2"),
+        ({"labels": list("aabc"), "class_names": ["a", "b"]}, "label 'c'"),
+        ({"prototypes": np.zeros((3, 3))}, r"`prototypes` .* \(2, 3\)"),
+        ({"method": "umap"}, "'pca' or 'tsne'. Received: method='umap'"),
+    ],
+)
+def test_embedding_errors(arguments, message):
+    defaults = {"embeddings": np.eye(4, 3), "labels": [0, 0, 1, 1]}
+    with pytest.raises(ValueError, match=message):
+        plots.plot_embeddings(**{**defaults, **arguments})
+
+
+def make_history(epochs=30):
+    falling = np.exp(-np.arange(epochs) / 10)
+    return {
+        "learning_rate": list(1e-3 * falling),
+        "loss": list(falling),
+        "task_accuracy": list(1 - falling / 2),
+        "val_loss": list(falling + 0.1),
+        "val_task_accuracy": list(0.9 - falling / 2),
+        "val_task_accuracy_interval": [0.02] * epochs,
+    }
+
+
+def test_learning_curves_have_a_panel_for_each_quantity():
+    figure = plots.plot_learning_curves(make_history())
+    loss, accuracy, rate = figure.axes
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["Loss", "Task accuracy", "Learning rate"]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 1]
+    assert rate.get_yscale() == "log" and loss.get_yscale() == "linear"
+    assert not loss.collections
+    (band,) = accuracy.collections
+    middle = accuracy.lines[1].get_ydata()
+    heights = band.get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose(heights.min(), middle.min() - 0.02)
+    np.testing.assert_allclose(heights.max(), middle.max() + 0.02)
+    keys = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert keys == ["training", "validation", "95% interval"]
+    assert_texts_are_apart(figure)
+
+
+def test_learning_curves_of_chosen_metrics_and_rare_validation():
+    history = make_history() | {"val_loss": [3.0, 2.0, 1.0]}
+    figure = plots.plot_learning_curves(history, metrics=["loss"])
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), range(1, 31))
+    np.testing.assert_array_equal(axes.lines[1].get_xdata(), [10, 20, 30])
+    assert_texts_are_apart(figure)
+
+
+def test_a_learning_rate_of_zero_is_drawn_on_a_linear_axis():
+    figure = plots.plot_learning_curves({"learning_rate": [0.1, 0.0]})
+    assert figure.axes[0].get_yscale() == "linear"
+    assert not figure.legends
+
+
+@pytest.mark.parametrize(
+    "history, metrics, message",
+    [
+        (None, None, "dict of lists"),
+        ({}, None, "dict of lists"),
+        ({"loss": [1, 2], "accuracy": [1]}, None, r"here 2.*'accuracy'"),
+        ({"loss": [1], "val_loss": []}, None, "'val_loss'"),
+        ({"loss": 1.0}, None, "'loss'"),
+        (
+            {"loss": [1, 2], "val_f": [1, 2], "val_f_interval": [1]},
+            None,
+            "'val_f_interval'",
+        ),
+        ({"loss": [1]}, ["accuracy"], r"\['loss'\]. Received: metrics="),
+        ({"loss": [1]}, "loss", "list of names"),
+        ({"loss": [1]}, [], "list of names"),
+    ],
+)
+def test_learning_curve_errors(history, metrics, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_learning_curves(history, metrics)
+
+
+@pytest.mark.parametrize(
+    "suffix, start",
+    [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".SVG", b"<?xml")],
+)
+def test_save_figure_writes_the_format_of_the_suffix(tmp_path, suffix, start):
+    figure = plots.plot_learning_curves({"loss": [2.0, 1.0]})
+    path = tmp_path / "new" / "folder" / f"figure{suffix}"
+    assert plots.save_figure(figure, str(path)) == path
+    assert path.read_bytes().startswith(start)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_save_figure_is_all_or_nothing(tmp_path):
+    path = tmp_path / "figure.png"
+    path.write_text("before")
+
+    class Broken:
+        def savefig(self, path, **kwargs):
+            path.write_text("half")
+            raise RuntimeError("no ink")
+
+    with pytest.raises(RuntimeError, match="no ink"):
+        plots.save_figure(Broken(), path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ValueError, match="figure.jpg"):
+        plots.save_figure(Broken(), tmp_path / "figure.jpg")

@@ -95,9 +95,13 @@ def load_omniglot(
         np.char.add(arrays["alphabet"][chosen], "/character"),
         np.char.zfill(arrays["character"][chosen].astype(str), 2),
     )
-    return rotations_as_classes(examples, labels) if rotations else (
-        examples,
-        labels,
+    return (
+        rotations_as_classes(examples, labels)
+        if rotations
+        else (
+            examples,
+            labels,
+        )
     )
 
 

@@ -25,7 +25,11 @@ class ResidualBlock(keras.layers.Layer):
         self.filters = filters
         self.convolutions = [
             keras.layers.Conv2D(
-                filters, size, padding="same", use_bias=False, dtype=self.dtype_policy
+                filters,
+                size,
+                padding="same",
+                use_bias=False,
+                dtype=self.dtype_policy,
             )
             for size in (3, 3, 3, 1)
         ]
@@ -55,9 +59,7 @@ class ResidualBlock(keras.layers.Layer):
         return self.pool(self.activation(x))
 
     def compute_output_shape(self, input_shape):
-        return self.pool.compute_output_shape(
-            (*input_shape[:-1], self.filters)
-        )
+        return self.pool.compute_output_shape((*input_shape[:-1], self.filters))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

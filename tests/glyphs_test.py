@@ -1,0 +1,193 @@
+"""Tests of the letters drawn from fonts."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from keras_meta.data import glyphs
+from keras_meta.data.glyphs import DRAWINGS, SPLITS, load_glyphs
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("glyphs")
+
+
+@pytest.fixture(scope="module")
+def splits(cache_dir):
+    """All splits: `{split: (examples, labels)}`."""
+    return {split: load_glyphs(split, cache_dir=cache_dir) for split in SPLITS}
+
+
+def classes(labels):
+    return labels[::DRAWINGS]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_shapes_and_values(splits, split):
+    examples, labels = splits[split]
+    assert examples.dtype == np.uint8
+    assert examples.shape == (len(labels), 28, 28, 1)
+    assert labels.dtype.kind == "U"
+    # Every drawing has ink, about as dark as it gets, and dark ground.
+    assert examples.max(axis=(1, 2, 3)).min() > 127
+    assert np.median(examples) == 0
+    coverage = (examples > 127).mean(axis=(1, 2, 3))
+    assert 0.01 < coverage.min() and coverage.max() < 0.6
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_each_class_has_twenty_drawings_in_a_row(splits, split):
+    labels = splits[split][1]
+    names, counts = np.unique(labels, return_counts=True)
+    assert set(counts) == {DRAWINGS}
+    assert len(names) == len(classes(labels))
+    np.testing.assert_array_equal(labels, np.repeat(classes(labels), DRAWINGS))
+
+
+def test_number_of_classes(splits):
+    """As the docstring says, but for the versions of the libraries."""
+    counts = {s: len(classes(labels)) for s, (_, labels) in splits.items()}
+    assert counts["train"] == pytest.approx(903, rel=0.05)
+    assert counts["validation"] == pytest.approx(103, rel=0.1)
+    assert counts["test"] == pytest.approx(157, rel=0.1)
+
+
+def test_labels_name_letters_of_the_scripts_of_the_split(splits):
+    for split, (_, labels) in splits.items():
+        scripts = set()
+        for label in classes(labels):
+            script, name = label.split("/")
+            letter = unicodedata.lookup(name)
+            assert unicodedata.category(letter) in ("Lu", "Ll", "Lt", "Lo")
+            assert name.startswith(script.upper())
+            scripts.add(script)
+        assert scripts == set(SPLITS[split])
+
+
+def test_no_class_is_in_two_splits(splits):
+    names = np.concatenate([classes(labels) for _, labels in splits.values()])
+    assert len(np.unique(names)) == len(names)
+
+
+def test_drawings_of_a_class_differ(splits):
+    for examples, _ in splits.values():
+        for drawings in examples.reshape(-1, DRAWINGS, 28 * 28):
+            assert len(np.unique(drawings, axis=0)) == DRAWINGS
+
+
+def test_ink_is_centred_inside_the_frame(splits):
+    # The first eight drawings are plain styles, 20 pixels wide or high.
+    for examples, _ in splits.values():
+        images = examples.reshape(-1, DRAWINGS, 28, 28)[:, :8]
+        assert not images[..., :3, :].any() and not images[..., -3:, :].any()
+        assert not images[..., :3].any() and not images[..., -3:].any()
+        columns, rows = images.any(axis=2), images.any(axis=3)
+        span = np.maximum(columns.sum(-1), rows.sum(-1))
+        # Holes, as under the dot of an i, leave the larger of them whole.
+        assert np.median(span) == 20
+
+
+def test_look_alikes_belong_to_the_first_split(splits):
+    train = set(splits["train"][1])
+    held_out = {*splits["validation"][1], *splits["test"][1]}
+    assert "Latin/LATIN CAPITAL LETTER A" in train
+    assert "Greek/GREEK CAPITAL LETTER ALPHA" not in train
+    assert "Cyrillic/CYRILLIC CAPITAL LETTER A" not in held_out
+    assert "Latin/LATIN CAPITAL LETTER C" in train
+    assert "Latin/LATIN SMALL LETTER C" not in train
+    assert "Cyrillic/CYRILLIC SMALL LETTER ES" not in held_out
+    assert "Armenian/ARMENIAN SMALL LETTER SEH" not in held_out
+
+
+def test_different_letters_stay_apart(splits):
+    train = set(splits["train"][1])
+    for name in ("B", "D", "E", "E WITH ACUTE", "E WITH GRAVE", "Q", "R"):
+        assert f"Latin/LATIN SMALL LETTER {name}" in train
+    assert "Greek/GREEK CAPITAL LETTER OMEGA" in train
+    assert "Cyrillic/CYRILLIC CAPITAL LETTER ZHE" in splits["test"][1]
+
+
+def test_no_letter_looks_like_one_of_another_split(splits):
+    # Every letter begins with the four styles of DejaVu Sans, so drawings
+    # can be compared one to one.
+    plain = {
+        split: examples.reshape(-1, DRAWINGS, 28 * 28)[:, :4] / np.float32(255)
+        for split, (examples, _) in splits.items()
+    }
+    for one, other in (
+        ("train", "validation"),
+        ("train", "test"),
+        ("validation", "test"),
+    ):
+        distances = []
+        for style in range(4):
+            a, b = plain[one][:, style], plain[other][:, style]
+            a2, b2 = (a**2).sum(-1)[:, None], (b**2).sum(-1)
+            distances.append((a2 + b2 - 2 * a @ b.T) / (a2 + b2))
+        # 0 for the same drawing, 1 for no common ink; C and c have 0.1.
+        assert np.mean(distances, axis=0).min() > 0.05
+
+
+def test_a_fresh_build_gives_the_same_arrays(splits, tmp_path):
+    for split, (examples, labels) in splits.items():
+        again = load_glyphs(split, cache_dir=tmp_path)
+        np.testing.assert_array_equal(again[0], examples)
+        np.testing.assert_array_equal(again[1], labels)
+
+
+def test_second_load_only_reads_the_cache(splits, cache_dir, monkeypatch):
+    def fail(*args):
+        raise AssertionError("built again")
+
+    monkeypatch.setattr(glyphs, "_build", fail)
+    examples, labels = load_glyphs("test", cache_dir=cache_dir)
+    np.testing.assert_array_equal(examples, splits["test"][0])
+    np.testing.assert_array_equal(labels, splits["test"][1])
+
+
+def test_rotations_are_classes(splits, cache_dir):
+    examples, labels = splits["test"]
+    turned, names = load_glyphs("test", rotations=True, cache_dir=cache_dir)
+    assert len(turned) == len(names) == 4 * len(examples)
+    assert len(np.unique(names)) == 4 * len(np.unique(labels))
+    chosen = np.flatnonzero(names == f"{labels[0]}/090")
+    np.testing.assert_array_equal(
+        turned[chosen], np.rot90(examples[:DRAWINGS], axes=(1, 2))
+    )
+
+
+@pytest.mark.parametrize("size", [8, 28, 105])
+def test_a_drawing_of_any_size_stays_in_the_frame(size):
+    font = ImageFont.truetype(glyphs._font_path("DejaVuSans"), 4 * size)
+    ink = glyphs._ink("M", font)
+    rng = np.random.default_rng(0)
+    plain = glyphs._draw(ink, np.eye(2), np.zeros(2), size)
+    assert plain.shape == (size, size)
+    for _ in range(20):
+        matrix, shift = glyphs._distortion(rng)
+        image = glyphs._draw(ink, matrix, shift, size)
+        # Ink is kept: its area changes as the determinant says.
+        area = image.sum() / plain.sum() / np.linalg.det(matrix)
+        assert area == pytest.approx(1, abs=0.15)
+
+
+def test_blank_glyphs_are_skipped():
+    font = ImageFont.truetype(glyphs._font_path("DejaVuSans"), 40)
+    assert glyphs._ink(" ", font) is None
+    assert glyphs._ink("\u200b", font) is None
+
+
+def test_unknown_split():
+    with pytest.raises(
+        ValueError, match="`split` must be one of .*Received: split='trainval'"
+    ):
+        load_glyphs("trainval")
+
+
+@pytest.mark.parametrize("size", [0, 7, 28.0, True, None, (28, 28)])
+def test_impossible_size(size):
+    with pytest.raises(ValueError, match="`size` must be .*Received: size="):
+        load_glyphs("train", size=size)

@@ -1,0 +1,142 @@
+"""The card of a preset, written from `recipe.json` and `results.json`."""
+
+import json
+import pathlib
+
+from keras_meta import presets
+from zoo.evaluate import RESULTS
+
+CARD = "README.md"
+RECIPE = "recipe.json"
+
+TEMPLATE = """\
+# {name}
+
+{title}.
+
+{paper}.
+
+```python
+import keras_meta, zoo
+
+model = zoo.load("{name}")
+classifier = keras_meta.FewShotClassifier(model)
+classifier.fit(images, labels)         # a few images of each class, any size
+classifier.predict(new_images)
+model.export("served")                 # a SavedModel that learns new classes
+```
+
+## Measured
+
+Mean accuracy over {episodes} episodes with {queries} queries per class,
+in percent, with its 95% interval; in brackets what the paper reports.
+
+{table}
+
+Batch-norm statistics: `running` are the moving averages of training;
+`support` the moments of each support set; `batch` those of all queries at
+once, which is transductive.
+
+## Trained
+
+- Data: {data}.
+- Episodes: {training}.
+- Augmentation: {augmentation}.
+- {changes}
+- {seconds:.0f} minutes on a CPU with {cpus} cores (part of them shared with
+  other work), {parameters:,} parameters.
+
+## Made again
+
+```
+python -m zoo train {name} --output zoo/presets/{name}
+python -m zoo evaluate zoo/presets/{name} --write
+```
+
+Measured with {versions}.
+"""
+
+
+def render(directory):
+    """The text of the card of a preset.
+
+    Args:
+        directory: Folder with `recipe.json` and `results.json`.
+
+    Returns:
+        Markdown.
+    """
+    directory = pathlib.Path(directory)
+    recipe, results = (
+        json.loads((directory / name).read_text(encoding="utf-8"))
+        for name in (RECIPE, RESULTS)
+    )
+    evaluations = results["evaluations"]
+    return TEMPLATE.format(
+        name=recipe["name"],
+        title=recipe["title"],
+        paper=recipe["paper"],
+        episodes=_one_of(evaluations, "episodes"),
+        queries=_one_of(evaluations, "queries"),
+        table=_table(evaluations),
+        data=f"`{recipe['dataset']}`, split `{recipe['split']}`, "
+        + _rotations(recipe["rotations"]),
+        training=f"{recipe['steps']:,} steps of {recipe['tasks']} episode(s), "
+        f"{recipe['way']}-way {recipe['shot']}-shot with "
+        f"{recipe['queries']} queries; Adam, learning rate "
+        f"{recipe['learning_rate']} with cosine decay",
+        augmentation=_augmentation(recipe["augmentation"]),
+        changes=recipe["changes"],
+        seconds=recipe["seconds"] / 60,
+        cpus=recipe["cpus"],
+        parameters=recipe["parameters"],
+        versions=", ".join(f"{k} {v}" for k, v in results["versions"].items()),
+    )
+
+
+def write(directory):
+    """Writes the card and, since files changed, the sums."""
+    directory = pathlib.Path(directory)
+    (directory / CARD).write_text(render(directory), encoding="utf-8")
+    presets.write_sums(directory)
+
+
+def _one_of(evaluations, key):
+    values = sorted({evaluation[key] for evaluation in evaluations})
+    return " or ".join(f"{value:,}" for value in values)
+
+
+def _table(evaluations):
+    lines = [
+        "| data | way | shot | statistics | accuracy |",
+        "|---|---|---|---|---|",
+    ]
+    for found in evaluations:
+        data = f"{found['dataset']} {found['split']}"
+        if found["within_groups"]:
+            data += ", within one alphabet"
+        if not found["rotations"]:
+            data += ", not rotated"
+        accuracy = f"{found['accuracy']:.2f} ± {found['interval']:.2f}"
+        if found["published"] is not None:
+            accuracy += f" ({found['published']})"
+        lines.append(
+            f"| {data} | {found['way']} | {found['shot']} "
+            f"| {found['statistics']} | {accuracy} |"
+        )
+    return "\n".join(lines)
+
+
+def _rotations(rotations):
+    if rotations:
+        return "each class also turned by 90, 180 and 270 degrees as new ones"
+    return "without rotations"
+
+
+def _augmentation(value):
+    if value is None:
+        return "none"
+    if value["class"] == "Chain":
+        return "; then ".join(map(_augmentation, value["steps"]))
+    fields = ", ".join(f"{k}={v}" for k, v in value.items() if k != "class")
+    return f"{value['class']}({fields})"

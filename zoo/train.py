@@ -1,0 +1,172 @@
+"""Trains a recipe; a stopped run continues where its last epoch ended."""
+
+import json
+import os
+import pathlib
+import time
+
+import keras
+
+import keras_meta as km
+from keras_meta import presets
+from zoo import recipes
+
+CHECKPOINT = "checkpoint.keras"
+STATE = "state.json"
+
+
+def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
+    """Trains the model of a recipe.
+
+    After every epoch the run folder holds the model with its optimizer
+    (`checkpoint.keras`), and the number of epochs, the seconds spent and the
+    history (`state.json`). Episode `i` depends on the recipe's seed and `i`
+    alone, so a resumed run sees the episodes that an unbroken one sees.
+
+    Args:
+        recipe: A `zoo.recipes.Recipe`.
+        run_dir: Folder of the run.
+        resume: Whether to continue the run found there.
+        tensorboard: Whether to write TensorBoard logs to the folder.
+        verbose: As for `keras.Model.fit`.
+
+    Returns:
+        `(model, state)`: the trained model and the dict of `state.json`.
+
+    Raises:
+        ValueError: If the folder holds a run and `resume` is not set, or
+            the run was made with another recipe.
+    """
+    run_dir = pathlib.Path(run_dir)
+    described = describe(recipe)
+    if (run_dir / STATE).exists():
+        if not resume:
+            raise ValueError(
+                f"{str(run_dir)!r} holds a run already: continue it with "
+                "--resume, or name another folder with --run-dir."
+            )
+        state = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
+        if state["recipe"] != described:
+            raise ValueError(
+                f"The run in {str(run_dir)!r} was made with another recipe "
+                "of this name; name another folder with --run-dir."
+            )
+        model = keras.saving.load_model(run_dir / CHECKPOINT)
+        # A run stopped between the two files is one epoch further.
+        done = int(model.optimizer.iterations) // recipe.epoch_steps
+        state["epochs"] = done
+    else:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        state = {"recipe": described, "epochs": 0, "seconds": 0.0}
+        state["history"] = {}
+        model = compiled_model(recipe)
+    episodes = km.data.episode_dataset(
+        *recipes.load_split(recipe.dataset, recipe.split, recipe.rotations),
+        way=recipe.way,
+        shot=recipe.shot,
+        queries=recipe.queries,
+        seed=recipe.seed,
+        start=state["epochs"] * recipe.epoch_steps * recipe.tasks,
+        augmentation=recipe.augmentation,
+    )
+    callbacks = [SaveEpoch(run_dir, state)]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard"))
+    epochs = -(-recipe.steps // recipe.epoch_steps)
+    if state["epochs"] < epochs:
+        model.fit(
+            episodes.batch(recipe.tasks, drop_remainder=True).prefetch(8),
+            steps_per_epoch=recipe.epoch_steps,
+            initial_epoch=state["epochs"],
+            epochs=epochs,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+    return model, state
+
+
+def compiled_model(recipe):
+    """The untrained model of a recipe, compiled."""
+    keras.utils.set_random_seed(recipe.seed)
+    model = recipe.model()
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate, recipe.steps
+    )
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        recipes.loss(),
+        metrics=[km.metrics.AccuracyInterval()],
+    )
+    return model
+
+
+class SaveEpoch(keras.callbacks.Callback):
+    """Saves model and state after each epoch, each file as a whole."""
+
+    def __init__(self, run_dir, state):
+        super().__init__()
+        self.run_dir, self.state = run_dir, state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        part = self.run_dir / ("part_" + CHECKPOINT)
+        self.model.save(part)
+        os.replace(part, self.run_dir / CHECKPOINT)
+        self.state["epochs"] = epoch + 1
+        self.state["seconds"] += time.monotonic() - self.began
+        for key, value in (logs or {}).items():
+            self.state["history"].setdefault(key, []).append(float(value))
+        presets.write_json(self.run_dir / STATE, self.state)
+
+
+def describe(recipe):
+    """A recipe as JSON holds it, without its evaluations.
+
+    Functions and classes are given by their names.
+    """
+
+    def plain(value):
+        if hasattr(value, "__dataclass_fields__"):
+            fields = {
+                k: plain(getattr(value, k)) for k in value.__dataclass_fields__
+            }
+            return {"class": type(value).__name__, **fields}
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
+        return value
+
+    skipped = ("model", "evaluations")
+    fields = plain(recipe)
+    return {k: v for k, v in fields.items() if k not in skipped + ("class",)}
+
+
+def write_preset(recipe, model, state, directory):
+    """Writes a trained model as a preset that is not measured yet.
+
+    Args:
+        recipe: The recipe.
+        model: The trained model.
+        state: The dict of `state.json`.
+        directory: Folder of the preset.
+    """
+    directory = pathlib.Path(directory)
+    presets.save(model, directory)
+    # What was measured on older weights does not hold for these.
+    for name in ("results.json", "README.md"):
+        (directory / name).unlink(missing_ok=True)
+    presets.write_json(
+        directory / "recipe.json",
+        {
+            **describe(recipe),
+            "seconds": round(state["seconds"]),
+            "cpus": os.cpu_count(),
+            "parameters": model.count_params(),
+            "history": {
+                key: [float(f"{value:.4g}") for value in values]
+                for key, values in state["history"].items()
+            },
+        },
+    )
+    presets.write_sums(directory)
