@@ -77,11 +77,11 @@ OVERSAMPLING = 3
 def load_glyphs(split, rotations=False, size=28, cache_dir=None):
     """Loads letters of six scripts: Omniglot's form, without a download.
 
-    Each letter (Unicode category L, but not the modifier letters of Lm,
-    which are others in small) that at least 8 of 16 styles of DejaVu
-    and STIX have gives 20 drawings, as in Omniglot (Lake et al. 2015): one
-    in each of its styles, then the styles again under small random
-    rotations, shears, scalings and shifts, the same ones at each call.
+    Each letter (Unicode category L, but not the modifier letters Lm, which
+    are other letters in small) that at least 8 of 16 styles of DejaVu and
+    STIX have gives 20 drawings, as in Omniglot (Lake et al. 2015): one in
+    each of its styles, then the styles again under small random rotations,
+    shears, scalings and shifts, the same ones at each call.
 
     A letter's size and place are normalised first. Of letters that then look
     the same, such as C and c, or the Latin, Greek and Cyrillic A, only the
@@ -109,7 +109,7 @@ def load_glyphs(split, rotations=False, size=28, cache_dir=None):
             Keras' own folder.
 
     Returns:
-        `(examples, labels)`: uint8 `(n, size, size, 1)` with ink 255 on 0,
+        `(examples, labels)`: uint8 `(n, size, size, 1)`, ink 255 on 0,
         and str `(n,)`: `script/letter` with the letter's Unicode name, as
         in `Latin/LATIN SMALL LETTER E WITH ACUTE`, with rotations
         `script/letter/degrees`. The drawings of a letter follow each other.
@@ -277,8 +277,8 @@ def _first_of_alike(letters, cells, present):
     for style_cells, in_style in zip(cells, present, strict=True):
         members = np.flatnonzero(in_style)
         ink = style_cells[members]
-        near = _within_reach(ink).reshape(len(members), -1)
-        ink = ink.reshape(len(members), -1)
+        near = _within_reach(ink).reshape(len(members), COMPARED**2)
+        ink = ink.reshape(len(members), COMPARED**2)
         # stray[i, j]: the ink of i beyond the reach of the ink of j.
         stray = ink.astype("float32") @ (~near).T.astype("float32")
         pairs = np.ix_(members, members)
