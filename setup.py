@@ -29,6 +29,7 @@ setup(
         "pillow>=11,<14",
         "matplotlib>=3.10,<4",
         "scikit-learn>=1.6,<2",
+        "threadpoolctl>=3.5,<4",
     ],
     extras_require={
         "test": [

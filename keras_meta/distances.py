@@ -117,8 +117,12 @@ def get(distance):
             f"{near[0]!r}?) or a registered function. "
             f"Received: distance={distance!r}"
         )
-    name = keras.saving.get_registered_name(distance)
-    if keras.saving.get_registered_object(name) is not distance:
+    # A layer, a partial or a number has no name to be registered under.
+    if not hasattr(distance, "__name__") or distance is not (
+        keras.saving.get_registered_object(
+            keras.saving.get_registered_name(distance)
+        )
+    ):
         raise ValueError(
             "`distance` must be registered, or the model could be saved but "
             "not loaded: put the decorator `@keras_meta.register` on a "

@@ -37,7 +37,10 @@ class AccuracyInterval(keras.metrics.Metric):
         # Errors, not accuracies: they are near zero, so their squares keep
         # the digits that the variance needs.
         for total in ("tasks", "errors", "squared_errors"):
-            variable = self.add_variable((), "zeros", name=total)
+            # Without its type it would be float32, whatever the metric's.
+            variable = self.add_variable(
+                (), "zeros", dtype=self.dtype, name=total
+            )
             setattr(self, total, variable)
 
     def update_state(self, y_true, y_pred, sample_weight=None):

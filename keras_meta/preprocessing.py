@@ -47,7 +47,7 @@ class Preprocessing:
         size = self.size
         if isinstance(size, int | np.integer):
             size = (int(size), int(size))
-        size = tuple(size)
+        size = tuple(size) if np.iterable(size) else ()
         if len(size) != 2 or not all(
             isinstance(n, int | np.integer) and n > 0 for n in size
         ):
@@ -94,7 +94,8 @@ class Preprocessing:
             )
         images = to_unit_range(images, "images")
         images = self._recolour(images)
-        images = area_resize(images, self.size)
+        # An average leaves the range by a rounding error.
+        images = np.clip(area_resize(images, self.size), 0, 1)
         return invert_bright_ground(images) if self.ink else images
 
     def _recolour(self, images):
@@ -209,14 +210,9 @@ def invert_bright_ground(images):
     Returns:
         Array of the same shape: bright ink on a dark ground.
     """
-    border = np.concatenate(
-        [
-            images[:, 0].reshape(len(images), -1),
-            images[:, -1].reshape(len(images), -1),
-            images[:, :, 0].reshape(len(images), -1),
-            images[:, :, -1].reshape(len(images), -1),
-        ],
-        axis=1,
-    )
+    sides = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
+    border = np.concatenate(sides, axis=1)
+    # Not -1, which an array without pictures does not tell.
+    border = border.reshape(len(images), border.shape[1] * border.shape[2])
     bright = np.median(border, axis=1) > 0.5
     return np.where(bright[:, None, None, None], 1 - images, images)

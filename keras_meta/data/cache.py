@@ -36,9 +36,17 @@ def cached_arrays(name, build, cache_dir=None):
     path = pathlib.Path(cache_dir or cache_folder()) / f"{name}.npz"
     if path.exists():
         try:
-            with np.load(path) as stored:
+            # NumPy itself leaves a damaged file open.
+            with open(path, "rb") as file, np.load(file) as stored:
                 return dict(stored)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        # RuntimeError is a flipped bit that says encrypted, or another method.
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            RuntimeError,
+            zipfile.BadZipFile,
+        ):
             path.unlink()
     arrays = build()
     path.parent.mkdir(parents=True, exist_ok=True)

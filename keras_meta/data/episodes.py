@@ -134,7 +134,9 @@ class _ClassTable:
         self.names, codes = np.unique(labels, return_inverse=True)
         self.sizes = np.bincount(codes)
         order = np.argsort(codes, kind="stable")
-        self.members = np.zeros((len(self.names), self.sizes.max()), "int32")
+        self.members = np.zeros(
+            (len(self.names), self.sizes.max(initial=0)), "int32"
+        )
         rank = np.arange(count) - np.repeat(
             np.cumsum(self.sizes) - self.sizes, self.sizes
         )

@@ -61,18 +61,23 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     def call(self, inputs, training=False):
         scope = current_scope()
         mode = scope.mode if scope else "batch" if training else "running"
-        dtype = self.gamma.dtype
+        # Moments of half-precision numbers are computed in float32.
+        dtype = "float64" if self.gamma.dtype == "float64" else "float32"
         x = tf.cast(inputs, dtype)
+        gamma, beta = tf.cast(self.gamma, dtype), tf.cast(self.beta, dtype)
         if mode == "running":
-            outputs = self._normalize_all(x)
+            mean = tf.cast(self.moving_mean, dtype)
+            variance = tf.cast(self.moving_variance, dtype)
+            scale = gamma * tf.math.rsqrt(variance + self.epsilon)
+            outputs = x * scale + (beta - mean * scale)
         elif mode == "reuse":
-            moments = scope.moments[scope.position(self)]
-            outputs = self._normalize(x, *moments)
+            mean, variance = scope.moments[scope.position(self)]
+            outputs = self._normalize(x, gamma, beta, mean, variance)
         elif mode == "collect" or dtype == "float64":
             mean, variance = self._moments(x)
-            outputs = self._normalize(x, mean, variance)
+            outputs = self._normalize(x, gamma, beta, mean, variance)
         else:
-            outputs, mean, variance = self._fused(x)
+            outputs, mean, variance = self._fused(x, gamma, beta)
         if mode == "collect":
             scope.remember(self, mean, variance)
         if training and mode in ("batch", "collect"):
@@ -91,20 +96,14 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         centred = x - mean[:, None]
         return mean, tf.reduce_mean(centred * centred, axis=1)
 
-    def _normalize(self, x, mean, variance):
+    def _normalize(self, x, gamma, beta, mean, variance):
         """Normalizes each task with its moments `(tasks, c)`."""
-        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
-        shift = self.beta - mean * scale
+        scale = gamma * tf.math.rsqrt(variance + self.epsilon)
+        shift = beta - mean * scale
         y = self._by_task(x) * scale[:, None] + shift[:, None]
         return tf.reshape(y, tf.shape(x))
 
-    def _normalize_all(self, x):
-        """Normalizes with the moving averages."""
-        variance = tf.convert_to_tensor(self.moving_variance)
-        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
-        return x * scale + (self.beta - self.moving_mean * scale)
-
-    def _fused(self, x):
+    def _fused(self, x, gamma, beta):
         """`_moments` and `_normalize` in TensorFlow's fused kernel.
 
         The kernel has one set of moments for a batch, so tasks move beside
@@ -119,8 +118,8 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         merged = tf.reshape(merged, (positions, 1, 1, tasks * channels))
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             merged,
-            tf.tile(self.gamma, [tasks]),
-            tf.tile(self.beta, [tasks]),
+            tf.tile(gamma, [tasks]),
+            tf.tile(beta, [tasks]),
             epsilon=self.epsilon,
             is_training=True,
         )
@@ -135,7 +134,8 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     def _update(self, moving, moment):
         """Moves an average towards the mean of a moment over the tasks."""
         moment = tf.stop_gradient(tf.reduce_mean(moment, axis=0))
-        moving.assign(moving * self.momentum + moment * (1 - self.momentum))
+        old = tf.cast(moving, moment.dtype)
+        moving.assign(old * self.momentum + moment * (1 - self.momentum))
 
     def get_config(self):
         return {

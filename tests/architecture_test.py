@@ -1,0 +1,130 @@
+"""The layout of the package holds: ranks of imports, names, house rules."""
+
+import ast
+import inspect
+import pathlib
+
+import keras
+import pytest
+
+import keras_meta
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# A module may import modules of lower ranks, and of its own folder.
+RANKS = [
+    ("keras_meta.serialization", "keras_meta.statistics"),
+    ("keras_meta.ops",),
+    ("keras_meta.distances", "keras_meta.preprocessing"),
+    ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
+    ("keras_meta.encoders",),
+    ("keras_meta.models",),
+    ("keras_meta.presets",),
+    ("keras_meta.few_shot_classifier", "keras_meta.plots"),
+    ("zoo",),
+    ("examples", "benchmarks"),
+]
+TENSORFLOW_ALLOWED = (
+    "keras_meta/data/",
+    "keras_meta/layers/episodic_batch_normalization.py",
+    "keras_meta/models/episodic_model.py",
+)
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for folder in ("keras_meta", "zoo", "examples", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+def rank(name):
+    for number, group in enumerate(RANKS):
+        for prefix in group:
+            if name == prefix or name.startswith(prefix + "."):
+                return number, prefix
+    return None
+
+
+def imported(path):
+    """The names that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_module_imports_lower_ranks_only(path):
+    own = rank(".".join(path.with_suffix("").parts))
+    assert own is not None, f"{path} has no rank"
+    for name in imported(path):
+        other = rank(name)
+        if other and other[1] != own[1]:
+            assert other[0] < own[0], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_tensorflow_stays_where_it_is_needed(path):
+    if path.parts[0] != "keras_meta":
+        return
+    if str(path.as_posix()).startswith(TENSORFLOW_ALLOWED):
+        return
+    names = {name.split(".")[0] for name in imported(path)}
+    assert "tensorflow" not in names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_file_is_named_for_what_it_holds(path):
+    assert path.stem not in ("utils", "base", "common", "helpers", "misc")
+
+
+def public_objects():
+    for module in (
+        keras_meta,
+        keras_meta.data,
+        keras_meta.distances,
+        keras_meta.encoders,
+        keras_meta.layers,
+        keras_meta.metrics,
+        keras_meta.models,
+        keras_meta.plots,
+        keras_meta.presets,
+    ):
+        for name, value in vars(module).items():
+            if name.startswith("_") or inspect.ismodule(value):
+                continue
+            if getattr(value, "__module__", "").startswith("keras_meta"):
+                yield pytest.param(value, id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize("thing", list(public_objects()))
+def test_a_public_name_is_documented(thing):
+    assert inspect.getdoc(thing)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        value
+        for module in (keras_meta.layers, keras_meta.metrics, keras_meta.models)
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, keras.layers.Layer | keras.metrics.Metric)
+    ],
+)
+def test_a_keras_class_is_registered(thing):
+    if thing is keras_meta.models.EpisodicModel:
+        return
+    registered = keras.saving.get_registered_name(thing)
+    assert registered == f"keras_meta>{thing.__name__}"
+
+
+def test_nothing_prints():
+    for path in MODULES:
+        if path.parts[0] != "keras_meta":
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+            called = getattr(getattr(node, "func", None), "id", None)
+            assert called != "print", path

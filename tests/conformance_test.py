@@ -1,0 +1,457 @@
+"""What every method of the library promises; a new model is one line."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_meta as km
+from keras_meta.layers import EpisodicBatchNormalization
+
+
+def small_encoder():
+    """A convolutional encoder for 8 x 8 images."""
+    layers = []
+    for _ in range(2):
+        layers += [
+            keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
+            EpisodicBatchNormalization(),
+            keras.layers.MaxPooling2D(),
+            keras.layers.ReLU(),
+        ]
+    return keras.Sequential([*layers, keras.layers.Flatten()])
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model and what holds for it.
+
+    `any_way`: one set of weights serves every way. `label_symmetric`:
+    permuting the classes permutes the predictions. `set_based`: the order of
+    the support does not matter. `transductive`: queries depend on each other
+    whatever the batch-norm statistics.
+    """
+
+    name: str
+    build: Callable
+    any_way: bool = True
+    label_symmetric: bool = True
+    set_based: bool = True
+    transductive: bool = False
+
+
+CASES = [
+    Case(
+        "prototypical_network",
+        lambda **kw: km.models.PrototypicalNetwork(small_encoder(), **kw),
+    ),
+]
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+every_statistics = pytest.mark.parametrize(
+    "statistics", ["running", "batch", "support"]
+)
+
+RNG = np.random.default_rng(0)
+# Twenty easy classes: a pattern each, and noise.
+PATTERNS = RNG.random((20, 1, 8, 8, 1))
+IMAGES = np.clip(PATTERNS + RNG.normal(0, 0.1, (20, 20, 8, 8, 1)), 0, 1)
+IMAGES = IMAGES.reshape(-1, 8, 8, 1).astype("float32")
+LABELS = np.repeat(np.arange(20), 20)
+
+
+def draw(tasks=3, way=4, shot=2, queries=3, seed=0, **kwargs):
+    """One meta-batch of episodes as NumPy arrays: `(episode, query_y, ...)`"""
+    dataset = km.data.episode_dataset(
+        IMAGES, LABELS, way, shot, queries, seed, **kwargs
+    )
+    return next(dataset.batch(tasks).as_numpy_iterator())
+
+
+def loss():
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, reduction="mean_with_sample_weight"
+    )
+
+
+def compiled(case, optimizer=None, **kwargs):
+    model = case.build()
+    model.compile(
+        optimizer or keras.optimizers.Adam(0.01),
+        loss(),
+        metrics=[km.metrics.AccuracyInterval()],
+        **kwargs,
+    )
+    return model
+
+
+def trained(case, statistics="running"):
+    """A model whose weights and moving averages are not the initial ones."""
+    keras.utils.set_random_seed(1)
+    model = compiled(case)
+    episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=5)
+    model.fit(episodes.batch(2), steps_per_epoch=3, verbose=0)
+    model.statistics = statistics
+    return model
+
+
+def predict(model, episode):
+    return ops.convert_to_numpy(model(episode))
+
+
+def close(a, b, tolerance=1e-4):
+    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@every_case
+def test_fit_lowers_the_loss(case):
+    model = compiled(case)
+    episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=0)
+    history = model.fit(
+        episodes.batch(2), steps_per_epoch=8, epochs=4, verbose=0
+    ).history
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    logs = model.evaluate(
+        episodes.batch(5).take(4), return_dict=True, verbose=0
+    )
+    assert logs["task_accuracy"] > 0.5
+    assert 0 <= logs["task_accuracy_interval"] < 0.2
+
+
+@every_case
+@every_statistics
+def test_call_is_infer_of_adapt(case, statistics):
+    model = trained(case, statistics)
+    episode, _ = draw()
+    task = model.adapt(episode["support_x"], episode["support_y"])
+    close(predict(model, episode), model.infer(task, episode["query_x"]), 1e-6)
+
+
+@every_case
+@every_statistics
+def test_a_task_is_a_flat_dict_or_a_tensor_with_a_tasks_axis(case, statistics):
+    model = trained(case, statistics)
+    episode, _ = draw(tasks=3)
+    task = model.adapt(episode["support_x"], episode["support_y"])
+    parts = task if isinstance(task, dict) else {"task": task}
+    for name, part in parts.items():
+        assert name.isidentifier()
+        assert part.shape[0] == 3
+
+
+@every_case
+@every_statistics
+def test_a_saved_model_predicts_the_same(case, statistics, tmp_path):
+    model = trained(case, statistics)
+    episode, _ = draw()
+    expected = predict(model, episode)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.statistics == statistics
+    close(predict(loaded, episode), expected, 1e-6)
+    km.presets.save(model, tmp_path / "preset")
+    loaded = km.presets.load(tmp_path / "preset")
+    close(predict(loaded, episode), expected, 1e-6)
+
+
+SERVE = """
+    import json, sys
+    import numpy as np
+    
+    for path in json.loads(sys.argv[1]):
+        served = tf.saved_model.load(path).signatures
+        for number in range(2):
+            data = dict(np.load(f"{path}_{number}.npz"))
+            expected = data.pop("probabilities")
+            found = served["serving_default"](**data)["probabilities"]
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+            query_x = data.pop("query_x")
+            task = served["adapt"](**data)
+            found = served["infer"](query_x=query_x, **task)
+            np.testing.assert_allclose(
+                found["probabilities"], expected, atol=1e-5)
+    assert not any("keras_meta" in name for name in sys.modules)
+    print("served")
+"""
+
+
+def test_saved_models_work_in_a_process_with_tensorflow_only(tmp_path):
+    paths = []
+    for case in CASES:
+        for statistics in ("running", "batch", "support"):
+            model = trained(case, statistics)
+            path = tmp_path / f"{case.name}_{statistics}"
+            model.export(path)
+            paths.append(str(path))
+            for number in range(2):
+                way = 4 + number if case.any_way else 4
+                episode, _ = draw(
+                    2 + number, way, 1 + number, queries=1 + 2 * number
+                )
+                probabilities = model.probabilities(
+                    model.predict(episode, verbose=0)
+                )
+                np.savez(
+                    f"{path}_{number}.npz",
+                    probabilities=probabilities,
+                    **episode,
+                )
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SERVE), json.dumps(paths)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.stdout.strip() == "served", result.stderr
+
+
+@every_case
+@pytest.mark.parametrize("shot, queries", [(1, 1), (5, 2), (3, 0)])
+def test_any_shot_and_query_count(case, shot, queries):
+    model = trained(case)
+    episode, _ = draw(shot=shot, queries=queries)
+    predictions = predict(model, episode)
+    assert predictions.shape == (3, 4 * queries, 4)
+    assert np.isfinite(predictions).all()
+
+
+@every_case
+@pytest.mark.parametrize("way", [2, 9])
+def test_any_way(case, way):
+    if case.any_way:
+        assert predict(trained(case), draw(way=way)[0]).shape[-1] == way
+
+
+@every_case
+@every_statistics
+def test_permuted_labels_permute_predictions(case, statistics):
+    if not case.label_symmetric:
+        return
+    model = trained(case, statistics)
+    episode, _ = draw()
+    order = [2, 0, 3, 1]
+    permuted = {**episode, "support_y": episode["support_y"][..., order]}
+    close(predict(model, permuted), predict(model, episode)[..., order])
+
+
+@every_case
+@every_statistics
+def test_the_order_of_the_support_does_not_matter(case, statistics):
+    if not case.set_based:
+        return
+    model = trained(case, statistics)
+    episode, _ = draw()
+    order = np.random.default_rng(3).permutation(episode["support_x"].shape[1])
+    shuffled = {
+        **episode,
+        "support_x": episode["support_x"][:, order],
+        "support_y": episode["support_y"][:, order],
+    }
+    close(predict(model, shuffled), predict(model, episode))
+
+
+@every_case
+@every_statistics
+def test_queries_depend_on_each_other_only_in_batch_statistics(
+    case, statistics
+):
+    model = trained(case, statistics)
+    episode, _ = draw()
+    one = {**episode, "query_x": episode["query_x"][:, :1]}
+    together = predict(model, episode)[:, :1]
+    if case.transductive or statistics == "batch":
+        assert np.abs(predict(model, one) - together).max() > 1e-3
+    else:
+        close(predict(model, one), together)
+
+
+@every_case
+@every_statistics
+def test_tasks_are_independent(case, statistics):
+    model = trained(case, statistics)
+    episode, _ = draw(tasks=3)
+    together = predict(model, episode)
+    for task in range(3):
+        alone = {key: value[task : task + 1] for key, value in episode.items()}
+        close(predict(model, alone), together[task : task + 1])
+
+
+@every_case
+def test_tasks_are_independent_in_training(case):
+    model = trained(case)
+    episode, _ = draw(tasks=2)
+    together = ops.convert_to_numpy(model(episode, training=True))
+    for task in range(2):
+        alone = {key: value[task : task + 1] for key, value in episode.items()}
+        found = ops.convert_to_numpy(model(alone, training=True))
+        close(found, together[task : task + 1])
+
+
+@every_case
+def test_padding_is_ignored(case):
+    if not case.any_way:
+        return
+    model = trained(case)
+    episode, _ = draw(tasks=2, way=4, shot=2)
+    padded = {
+        # Two more rows, and a fifth class that nothing belongs to.
+        "support_x": np.concatenate(
+            [episode["support_x"], episode["support_x"][:, :2]], axis=1
+        ),
+        "support_y": np.pad(episode["support_y"], [(0, 0), (0, 2), (0, 1)]),
+        "query_x": episode["query_x"],
+    }
+    found = predict(model, padded)
+    close(found[..., :4], predict(model, episode))
+    probabilities = ops.convert_to_numpy(model.probabilities(found))
+    assert probabilities[..., 4].max() == 0
+    assert np.isfinite(found).all()
+
+
+@every_case
+def test_episodes_of_variable_way_and_shot_train_and_count(case):
+    if not case.any_way:
+        return
+    model = compiled(case)
+    episodes = km.data.episode_dataset(
+        IMAGES, LABELS, (2, 5), (1, 3), 3, seed=0
+    )
+    history = model.fit(
+        episodes.batch(4), steps_per_epoch=8, epochs=3, verbose=0
+    ).history
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["task_accuracy"][-1] > 0.5
+
+
+@every_case
+def test_xla_gives_the_same_training(case):
+    losses = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(2)
+        model = compiled(case, jit_compile=jit_compile)
+        episode, query_y = draw()
+        losses.append(
+            [float(model.train_on_batch(episode, query_y)[0]) for _ in "ab"]
+        )
+    close(losses[0], losses[1], 1e-3)
+
+
+@every_case
+def test_two_replicas_train_like_one(case, strategy):
+    def train(optimizer):
+        model = compiled(case, optimizer)
+        episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=0)
+        history = model.fit(
+            episodes.batch(4, drop_remainder=True),
+            steps_per_epoch=3,
+            epochs=2,
+            verbose=0,
+        ).history
+        logs = model.evaluate(
+            episodes.batch(4, drop_remainder=True).take(2),
+            return_dict=True,
+            verbose=0,
+        )
+        return history, logs, [np.array(w) for w in model.get_weights()]
+
+    keras.utils.set_random_seed(3)
+    one = train(keras.optimizers.SGD(0.1))
+    keras.utils.set_random_seed(3)
+    with strategy.scope():
+        two = train(keras.optimizers.SGD(0.1))
+    for key in one[0]:
+        close(one[0][key], two[0][key], 1e-3)
+    for key in one[1]:
+        close(one[1][key], two[1][key], 1e-3)
+    for a, b in zip(one[2], two[2], strict=True):
+        close(a, b, 1e-3)
+
+
+@every_case
+def test_replicas_need_a_batch_that_divides(case, strategy):
+    with strategy.scope():
+        model = compiled(case)
+    episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=0)
+    for batches in (episodes.batch(4), episodes.batch(3, drop_remainder=True)):
+        with pytest.raises(ValueError, match="drop_remainder=True"):
+            model.fit(batches, steps_per_epoch=1, verbose=0)
+
+
+@every_case
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16", "float64"])
+def test_other_dtypes_run_and_predict_in_float32_at_least(case, policy):
+    keras.config.set_dtype_policy(policy)
+    model = compiled(case)
+    episode, query_y = draw()
+    assert np.isfinite(model.train_on_batch(episode, query_y)[0])
+    wide = "float64" if policy == "float64" else "float32"
+    assert keras.backend.standardize_dtype(model(episode).dtype) == wide
+
+
+@every_case
+def test_changed_statistics_are_noticed_after_predict(case):
+    model = trained(case)
+    episode, _ = draw()
+    before = model.predict(episode, verbose=0)
+    model.statistics = "batch"
+    assert np.abs(model.predict(episode, verbose=0) - before).max() > 1e-3
+
+
+def remove(key):
+    return lambda e: {k: v for k, v in e.items() if k != key}
+
+
+@every_case
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (remove("support_y"), "must be a dict with the keys"),
+        (
+            lambda e: {**e, "support_y": np.argmax(e["support_y"], -1)},
+            r"keras\.ops\.one_hot\(support_y, way\)",
+        ),
+        (
+            lambda e: {**e, "query_x": e["query_x"][:, :, :6]},
+            "must hold examples of one shape",
+        ),
+        (
+            lambda e: {**e, "support_x": e["support_x"][:, :3]},
+            "must agree in tasks and support",
+        ),
+        (
+            lambda e: {**e, "query_x": (e["query_x"] * 255).astype("uint8")},
+            "`query_x` must be floats",
+        ),
+        (lambda e: {k: v[0] for k, v in e.items()}, "one-hot|batch"),
+    ],
+    ids=["key", "integer labels", "shapes", "support", "uint8", "no tasks"],
+)
+def test_bad_input_gets_an_error_that_shows_the_fix(case, change, message):
+    episode, _ = draw()
+    with pytest.raises(ValueError, match=message):
+        case.build()(change(episode))
+    model = trained(case)
+    with pytest.raises(ValueError, match=message):
+        model(change(episode))
+
+
+@every_case
+def test_an_export_needs_a_new_folder_and_a_built_model(case, tmp_path):
+    with pytest.raises(ValueError, match="must be built"):
+        case.build().export(tmp_path / "served")
+    assert not (tmp_path / "served").exists()
+    with pytest.raises(ValueError, match="`filepath` must be a new folder"):
+        trained(case).export(tmp_path)
+
+
+@every_case
+def test_an_unknown_choice_of_statistics_is_an_error(case):
+    with pytest.raises(ValueError, match="`statistics` must be one of"):
+        case.build(statistics="moving")

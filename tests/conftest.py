@@ -1,0 +1,49 @@
+"""Settings and fixtures of the whole suite."""
+
+import warnings
+
+import pytest
+
+with warnings.catch_warnings():
+    # What TensorFlow's own modules do on import is not ours to mend.
+    warnings.simplefilter("ignore")
+    import tensorflow as tf
+
+import keras
+
+# Two logical CPUs, so that replicas run on any machine; this must come before
+# TensorFlow's first operation.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+import keras_meta
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """The one strategy of the suite: a second in a process aborts."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def float64():
+    """Layers made in the test compute in float64."""
+    keras.config.set_dtype_policy("float64")
+
+
+@pytest.fixture(autouse=True)
+def _doctest_names(doctest_namespace):
+    """The names that the docstrings of the package use."""
+    import numpy as np
+
+    doctest_namespace["np"] = np
+    doctest_namespace["keras_meta"] = keras_meta
