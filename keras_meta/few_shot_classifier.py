@@ -72,7 +72,8 @@ class FewShotClassifier:
 
     def predict(self, images):
         """The most probable label of each image, as an array `(n,)`."""
-        return self.classes_[np.argmax(self.predict_proba(images), axis=1)]
+        probabilities = self.predict_proba(images)
+        return self.classes_[np.argmax(probabilities, axis=1)]
 
     def predict_proba(self, images):
         """The probability of each class.
@@ -215,6 +216,15 @@ class FewShotClassifier:
                 f"{len(classes)} class(es): {classes.tolist()}"
             )
         targets = np.eye(len(classes), dtype="float32")[codes]
+        if not self.model.built:
+            examples = (None, None, *images.shape[1:])
+            self.model.build(
+                {
+                    "support_x": examples,
+                    "support_y": (None, None, None),
+                    "query_x": examples,
+                }
+            )
         # Assigned last, so that a failure leaves the old classes in force.
         self._task = self.model.adapt(images[None], targets[None])
         self._images, self._labels, self.classes_ = images, labels, classes

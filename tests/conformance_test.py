@@ -161,9 +161,12 @@ def test_a_saved_model_predicts_the_same(case, statistics, tmp_path):
 
 
 SERVE = """
-    import json, sys
+    import json
+    import sys
+
     import numpy as np
-    
+    import tensorflow as tf
+
     for path in json.loads(sys.argv[1]):
         served = tf.saved_model.load(path).signatures
         for number in range(2):

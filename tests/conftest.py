@@ -1,15 +1,11 @@
 """Settings and fixtures of the whole suite."""
 
-import warnings
-
-import pytest
-
-with warnings.catch_warnings():
-    # What TensorFlow's own modules do on import is not ours to mend.
-    warnings.simplefilter("ignore")
-    import tensorflow as tf
-
 import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_meta
 
 # Two logical CPUs, so that replicas run on any machine; this must come before
 # TensorFlow's first operation.
@@ -17,8 +13,6 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-
-import keras_meta
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +37,5 @@ def float64():
 @pytest.fixture(autouse=True)
 def _doctest_names(doctest_namespace):
     """The names that the docstrings of the package use."""
-    import numpy as np
-
     doctest_namespace["np"] = np
     doctest_namespace["keras_meta"] = keras_meta

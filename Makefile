@@ -1,0 +1,39 @@
+# Everything happens in a virtual environment of its own.
+VENV ?= .venv
+PYTHON ?= python3
+RUN = $(VENV)/bin/python
+
+.PHONY: quickstart test lint benchmarks clean
+
+quickstart: $(VENV)/installed
+	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) examples/quickstart.py
+
+test: $(VENV)/installed-test
+	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest
+
+lint: $(VENV)/installed-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+benchmarks: $(VENV)/installed-bench
+	$(RUN) benchmarks/episodes.py
+	$(RUN) benchmarks/prototypical_network.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: $(VENV)/bin/python setup.py
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/bin/python setup.py
+	$(RUN) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/installed-bench: $(VENV)/bin/python setup.py
+	$(RUN) -m pip install --quiet --editable ".[bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) quickstart build dist *.egg-info

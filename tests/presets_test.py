@@ -1,0 +1,106 @@
+"""A preset comes back whole or not at all."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_meta as km
+from keras_meta import presets
+
+
+def built():
+    model = km.models.PrototypicalNetwork(
+        km.encoders.mlp((8,)),
+        distance="manhattan",
+        preprocessing=km.Preprocessing(size=(6, 5), channels=3),
+    )
+    model(episode())
+    return model
+
+
+def episode():
+    rng = np.random.default_rng(0)
+    return {
+        "support_x": rng.random((1, 2, 6, 5, 3)).astype("float32"),
+        "support_y": np.eye(2, dtype="float32")[None],
+        "query_x": rng.random((1, 3, 6, 5, 3)).astype("float32"),
+    }
+
+
+def test_a_preset_is_config_weights_and_sums(tmp_path):
+    model = built()
+    presets.save(model, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "SHA256SUMS",
+        "config.json",
+        "model.weights.h5",
+    ]
+    loaded = presets.load(tmp_path)
+    assert loaded.preprocessing == model.preprocessing
+    assert loaded.distance is km.distances.manhattan
+    np.testing.assert_array_equal(loaded(episode()), model(episode()))
+
+
+def test_a_trained_model_is_saved_without_its_optimizer(tmp_path):
+    model = built()
+    model.compile("adam", keras.losses.CategoricalCrossentropy(True))
+    model.train_on_batch(episode(), np.zeros((1, 3, 2), "float32"))
+    presets.save(model, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert "compile_config" not in config
+    assert presets.load(tmp_path).optimizer is None
+
+
+def test_weights_saved_again_replace_the_old_ones(tmp_path):
+    presets.save(built(), tmp_path)
+    changed = built()
+    changed.encoder.layers[1].kernel.assign_add(
+        np.ones(changed.encoder.layers[1].kernel.shape)
+    )
+    presets.save(changed, tmp_path)
+    np.testing.assert_array_equal(
+        presets.load(tmp_path)(episode()), changed(episode())
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_a_damaged_file_is_named(name, tmp_path):
+    presets.save(built(), tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-7] + b"garbage")
+    with pytest.raises(ValueError, match=f"{name}' is damaged"):
+        presets.load(tmp_path)
+    path.unlink()
+    with pytest.raises(ValueError, match=f"without {name}"):
+        presets.load(tmp_path)
+
+
+def test_a_preset_without_sums_that_is_damaged_cannot_be_loaded(tmp_path):
+    presets.save(built(), tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    (tmp_path / "model.weights.h5").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        presets.load(tmp_path)
+
+
+def test_no_code_of_a_preset_is_run(tmp_path):
+    presets.save(built(), tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    stolen = keras.saving.serialize_keras_object(
+        keras.layers.Lambda(lambda x: x)
+    )
+    config["config"]["encoder"] = stolen
+    path.write_text(json.dumps(config))
+    presets.write_sums(tmp_path)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        presets.load(tmp_path)
+
+
+def test_an_unbuilt_model_is_not_saved(tmp_path):
+    model = km.models.PrototypicalNetwork(km.encoders.mlp((8,)))
+    with pytest.raises(ValueError, match="must be built"):
+        presets.save(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
