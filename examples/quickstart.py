@@ -24,14 +24,12 @@ def main():
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
 
-    train, validation, test = (
-        km.data.episode_dataset(
-            *km.data.load_glyphs(split), way=way, shot=1, queries=5, seed=seed
-        )
-        for seed, (split, way) in enumerate(
-            {"train": 30, "validation": 5, "test": 5}.items()
-        )
-    )
+    def episodes(split, way):
+        letters = km.data.load_glyphs(split)
+        return km.data.episode_dataset(*letters, way, 1, queries=5, seed=0)
+
+    train, validation = episodes("train", way=30), episodes("validation", 5)
+    test = episodes("test", 5)
     model = km.models.PrototypicalNetwork(
         encoder=km.encoders.conv4(filters=64),
         preprocessing=km.Preprocessing(size=28, ink=True),

@@ -32,8 +32,13 @@ def preset_directory(name):
         return PRESETS / name
     if (pathlib.Path(name) / "config.json").is_file():
         return pathlib.Path(name)
-    from zoo.recipes import unknown
+    from zoo.recipes import RECIPES, unknown
 
+    if name in RECIPES:
+        raise ValueError(
+            f"{name!r} is a recipe without shipped weights: train it with "
+            f"`keras-meta train {name}`, which names the folder to use."
+        )
     raise ValueError(unknown("preset", str(name), list_presets()))
 
 

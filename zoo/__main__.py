@@ -89,10 +89,12 @@ def train_command(options):
     from zoo import recipes, train
 
     recipe = recipes.find(options.name)
-    changes = {"steps": options.steps, "seed": options.seed}
-    recipe = dataclasses.replace(
-        recipe, **{k: v for k, v in changes.items() if v is not None}
-    )
+    if options.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=options.seed)
+    if options.steps is not None:
+        each = min(options.steps, recipe.epoch_steps)
+        whole = -(-options.steps // each) * each
+        recipe = dataclasses.replace(recipe, steps=whole, epoch_steps=each)
     run_dir = options.run_dir or pathlib.Path("runs") / recipe.name
     output = options.output or run_dir / "preset"
     model, state = train.train(
@@ -263,7 +265,10 @@ def _parser():
         help="where the preset goes (default: preset in the run folder)",
     )
     sub.add_argument(
-        "--steps", type=int, metavar="N", help="instead of the recipe's"
+        "--steps",
+        type=_positive,
+        metavar="N",
+        help="instead of the recipe's; rounded up to whole epochs",
     )
     sub.add_argument(
         "--seed", type=int, metavar="N", help="instead of the recipe's"
@@ -283,7 +288,10 @@ def _parser():
     sub.add_argument("name", metavar="NAME")
     _add_evaluation_flags(sub)
     sub.add_argument(
-        "--episodes", type=int, metavar="N", help="how many (default: 1000)"
+        "--episodes",
+        type=_positive,
+        metavar="N",
+        help="how many (default: 1000)",
     )
     sub.add_argument("--json", action="store_true", help="print JSON")
     sub.add_argument(
@@ -344,6 +352,14 @@ def _parser():
         help="where the PNG files go (default: pictures)",
     )
     return parser
+
+
+def _positive(text):
+    """A positive integer of the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return number
 
 
 def _add_evaluation_flags(sub):

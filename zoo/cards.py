@@ -1,12 +1,19 @@
-"""The card of a preset, written from `recipe.json` and `results.json`."""
+"""Cards and tables, written from `recipe.json` and `results.json`.
+
+`python -m zoo.cards README.md` renews the table of the zoo in that file.
+"""
 
 import json
 import pathlib
+import sys
 
+import zoo
 from keras_meta import presets
-from zoo.evaluate import RESULTS
+from zoo.evaluate import RESULTS, read_results
 
 CARD = "README.md"
+# What the table of the zoo stands between.
+START, END = "<!-- zoo table -->\n", "<!-- end of zoo table -->"
 RECIPE = "recipe.json"
 
 TEMPLATE = """\
@@ -101,6 +108,51 @@ def write(directory):
     presets.write_sums(directory)
 
 
+def with_zoo_table(text):
+    """A text whose table of the zoo is the current one.
+
+    Args:
+        text: Markdown with the two marks that enclose the table.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        ValueError: If the marks are not there.
+    """
+    if START not in text or END not in text:
+        raise ValueError(f"`text` must hold the marks {START!r} and {END!r}.")
+    before, rest = text.split(START, 1)
+    lines = [
+        "| preset | episodes | ours, 95% interval | paper |",
+        "|---|---|---|---|",
+    ]
+    for name in zoo.list_presets():
+        for found in read_results(zoo.PRESETS / name):
+            if found["statistics"] == "running":
+                published = found["published"] or "-"
+                lines.append(
+                    f"| [`{name}`](zoo/presets/{name}/{CARD}) | {_data(found)}"
+                    f", {found['way']}-way {found['shot']}-shot "
+                    f"| {_accuracy(found)} | {published} |"
+                )
+    table = "\n".join(lines) + "\n"
+    return before + START + table + END + rest.split(END, 1)[1]
+
+
+def _data(found):
+    data = f"{found['dataset']} {found['split']}"
+    if found["within_groups"]:
+        data += ", within one alphabet"
+    if not found["rotations"]:
+        data += ", not rotated"
+    return data
+
+
+def _accuracy(found):
+    return f"{found['accuracy']:.2f} ± {found['interval']:.2f}"
+
+
 def _one_of(evaluations, key):
     values = sorted({evaluation[key] for evaluation in evaluations})
     return " or ".join(f"{value:,}" for value in values)
@@ -112,16 +164,11 @@ def _table(evaluations):
         "|---|---|---|---|---|",
     ]
     for found in evaluations:
-        data = f"{found['dataset']} {found['split']}"
-        if found["within_groups"]:
-            data += ", within one alphabet"
-        if not found["rotations"]:
-            data += ", not rotated"
-        accuracy = f"{found['accuracy']:.2f} ± {found['interval']:.2f}"
+        accuracy = _accuracy(found)
         if found["published"] is not None:
             accuracy += f" ({found['published']})"
         lines.append(
-            f"| {data} | {found['way']} | {found['shot']} "
+            f"| {_data(found)} | {found['way']} | {found['shot']} "
             f"| {found['statistics']} | {accuracy} |"
         )
     return "\n".join(lines)
@@ -140,3 +187,9 @@ def _augmentation(value):
         return "; then ".join(map(_augmentation, value["steps"]))
     fields = ", ".join(f"{k}={v}" for k, v in value.items() if k != "class")
     return f"{value['class']}({fields})"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = pathlib.Path(name)
+        path.write_text(with_zoo_table(path.read_text("utf-8")), "utf-8")

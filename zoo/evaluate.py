@@ -5,6 +5,8 @@ import importlib.metadata
 import json
 import pathlib
 
+import numpy as np
+
 import keras_meta as km
 from keras_meta import presets
 from zoo import recipes
@@ -65,6 +67,29 @@ def evaluate(model, evaluation, verbose=0):
     }
 
 
+def sample_probabilities(model):
+    """What a model makes of one small made-up task.
+
+    The number is stored with the results, so that a later version of the
+    library can show that it computes the same.
+
+    Args:
+        model: A built `EpisodicModel`.
+
+    Returns:
+        Nested list `(query, way)`: 3-way 2-shot, 4 queries of noise.
+    """
+    rng = np.random.RandomState(0)
+    shape = model.example_shapes["query_x"]
+    task = model.adapt(
+        rng.random_sample((1, 6, *shape)).astype("float32"),
+        np.eye(3, dtype="float32")[[[0, 1, 2, 0, 1, 2]]],
+    )
+    query_x = rng.random_sample((1, 4, *shape)).astype("float32")
+    probabilities = model.probabilities(model.infer(task, query_x))
+    return np.round(np.array(probabilities)[0], 6).tolist()
+
+
 def write_results(directory, results):
     """Writes `results.json` of a preset, its card and its sums.
 
@@ -80,7 +105,14 @@ def write_results(directory, results):
         for name in ("keras", "tensorflow", "numpy")
     }
     presets.write_json(
-        directory / RESULTS, {"evaluations": results, "versions": versions}
+        directory / RESULTS,
+        {
+            "evaluations": results,
+            "sample_probabilities": sample_probabilities(
+                presets.load(directory)
+            ),
+            "versions": versions,
+        },
     )
     cards.write(directory)
 

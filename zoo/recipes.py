@@ -1,6 +1,7 @@
 """Every recipe of the zoo on one page."""
 
 import dataclasses
+import difflib
 from collections.abc import Callable
 
 import keras
@@ -193,8 +194,6 @@ def find(name):
 
 def unknown(what, name, names):
     """The text of an error about a name that is not there."""
-    import difflib
-
     near = difflib.get_close_matches(name, names, 3, 0.4)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"There is no {what} {name!r}.{hint} All of them: {', '.join(sorted(names))}"

@@ -1,0 +1,172 @@
+"""The command line: results on standard output, one clear line on errors."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_meta as km
+from zoo import __main__ as command_line
+
+NAME = "prototypical_network_glyphs"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_already(monkeypatch):
+    monkeypatch.setattr(command_line, "filter_startup_lines", lambda: None)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Black-on-white scans: a folder per letter, and queries beside it."""
+    images, labels = km.data.load_glyphs("test")
+    for code, label in enumerate(np.unique(labels)[[0, 40, 100]]):
+        folder = tmp_path / "support" / f"letter{code}"
+        folder.mkdir(parents=True)
+        for number, image in enumerate(images[labels == label][:3]):
+            scan = Image.fromarray(255 - image[..., 0]).resize((70, 60))
+            path = folder / f"{number}.png"
+            if number == 2:
+                path = tmp_path / f"query{code}.png"
+            scan.save(path)
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = command_line.main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_list_names_presets_with_their_accuracy(capsys):
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    assert any(
+        line.startswith(NAME) and "5-way 1-shot" in line
+        for line in out.splitlines()
+    )
+
+
+def test_show_prints_the_card(capsys):
+    code, out, _ = run(capsys, "show", NAME)
+    assert code == 0 and out.startswith(f"# {NAME}")
+
+
+def test_evaluate_runs_the_measurement_of_the_flags(capsys):
+    flags = "--dataset glyphs --way 3 --shot 2 --queries 4 --episodes 5"
+    code, out, _ = run(
+        capsys, "evaluate", NAME, *flags.split(), "--within-groups", "--json"
+    )
+    (found,) = json.loads(out)
+    assert code == 0
+    assert (found["way"], found["shot"], found["episodes"]) == (3, 2, 5)
+    assert found["within_groups"] and found["accuracy"] > 50
+    code, out, _ = run(
+        capsys, "evaluate", NAME, *flags.split(), "--statistics", "support"
+    )
+    assert code == 0 and "3-way 2-shot, glyphs test" in out
+
+
+def test_evaluate_does_not_store_a_measurement_of_flags(capsys):
+    code, _, err = run(capsys, "evaluate", NAME, "--way", "3", "--write")
+    assert code == 1 and "leave out --way" in err
+
+
+def test_predict_prints_a_table_or_json(capsys, pictures):
+    queries = [pictures / f"query{code}.png" for code in range(3)]
+    command = ["predict", NAME, "--support", pictures / "support", "--query"]
+    code, out, _ = run(capsys, *command, *queries)
+    assert code == 0
+    header, *rows = out.splitlines()
+    assert header.split() == "file label letter0 letter1 letter2".split()
+    assert [row.split()[1] for row in rows] == "letter0 letter1 letter2".split()
+    code, out, _ = run(capsys, *command, *queries, "--json")
+    for number, row in enumerate(json.loads(out)):
+        assert row["label"] == f"letter{number}"
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_predict_names_a_broken_picture(capsys, pictures):
+    broken = pictures / "broken.png"
+    broken.write_bytes((pictures / "query0.png").read_bytes()[:60])
+    support = pictures / "support"
+    command = ["predict", NAME, "--support", support, "--query", broken]
+    code, out, err = run(capsys, *command)
+    assert (code, out) == (1, "") and "broken.png" in err
+    code, _, err = run(
+        capsys, "predict", NAME, "--support", pictures / "no", "--query", broken
+    )
+    assert code == 1 and "existing folder" in err
+
+
+def test_export_writes_a_saved_model_once(capsys, tmp_path):
+    code, out, _ = run(capsys, "export", NAME, tmp_path / "served")
+    assert code == 0 and (tmp_path / "served/saved_model.pb").exists()
+    code, _, err = run(capsys, "export", NAME, tmp_path / "served")
+    assert code == 1 and "must be a new folder" in err
+
+
+def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
+    command = ["plot", NAME, "--dataset", "glyphs", "--output", tmp_path]
+    code, out, _ = run(capsys, *command)
+    assert code == 0
+    paths = out.split()
+    assert [path.rsplit("/")[-1] for path in paths] == [
+        "episode.png",
+        "embeddings.png",
+        "learning_curves.png",
+    ]
+    for path in paths:
+        assert min(Image.open(path).size) > 300
+
+
+def test_train_writes_a_preset_that_loads(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["train", NAME, "--steps", "1", "--seed", "3"]
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and "keras-meta evaluate runs/" in out
+    assert km.presets.load(f"runs/{NAME}/preset").built
+    code, _, err = run(capsys, *command)
+    assert code == 1 and "--resume" in err
+    assert run(capsys, *command, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["show", "prototypical_network"], "Did you mean"),
+        (["evaluate", "nothing"], "There is no preset 'nothing'"),
+        (["train", "prototypical_network_glyph"], "Did you mean"),
+        (["evaluate", NAME, "--dataset", "glyph"], "Did you mean 'glyphs'"),
+        (["evaluate", NAME, "--dataset", "glyphs", "--way", "999"], "`way`"),
+        (["evaluate", NAME, "--dataset", "glyphs", "--way", "1"], "`way`"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(capsys, arguments, message):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["evaluate"]])
+def test_wrong_usage_is_exit_code_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_a_process_of_its_own_writes_no_startup_lines():
+    command = [sys.executable, "-m", "zoo", "evaluate", NAME]
+    flags = "--dataset glyphs --episodes 2 --queries 1".split()
+    result = subprocess.run([*command, *flags], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "5-way 1-shot" in result.stdout
+    result = subprocess.run(
+        [*command, "--dataset", "nothing"], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("keras-meta: error: There is no data set")

@@ -1,0 +1,57 @@
+"""The examples run as they stand."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def run(name, *arguments):
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_quickstart(tmp_path):
+    out = run("quickstart.py", "--output", tmp_path, "--steps", "16")
+    assert "5-way 1-shot on letters of unseen scripts" in out
+    for name in ("episode", "embeddings", "learning_curves"):
+        assert (tmp_path / f"{name}.png").exists()
+    assert (tmp_path / "served/saved_model.pb").exists()
+
+
+def test_own_image_folder():
+    out = run("own_image_folder.py")
+    assert "Learned 5 classes" in out
+    accuracy = int(out.split("others: ")[1].split("%")[0])
+    assert accuracy >= 60
+    assert "An empty page is now: nothing" in out
+
+
+def test_serve_saved_model(tmp_path):
+    zoo.load("prototypical_network_glyphs").export(tmp_path / "served")
+    out = run("serve_saved_model.py", tmp_path / "served")
+    shares = [line.split("P(") for line in out.splitlines()[1:]]
+    horizontal = float(shares[0][1].split()[1].strip(","))
+    vertical = float(shares[1][2].split()[1])
+    assert horizontal > 0.5 and vertical > 0.5
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_short_and_has_no_training_loop(name):
+    text = (ROOT / "examples" / name).read_text("utf-8")
+    assert len([line for line in text.splitlines() if line.strip()]) < 60
+    assert "GradientTape" not in text

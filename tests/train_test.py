@@ -1,0 +1,140 @@
+"""A training run: resumable, reproducible, and never half-written."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import keras_meta as km
+from zoo import cards, evaluate, recipes, train
+
+
+def tiny_data(split, rotations):
+    rng = np.random.default_rng({"train": 0, "test": 1}[split])
+    patterns = rng.random((12, 1, 8, 8, 1))
+    images = np.clip(patterns + rng.normal(0, 0.1, (12, 8, 8, 8, 1)), 0, 1)
+    return images.reshape(-1, 8, 8, 1).astype("float32"), np.repeat(
+        [f"group{k % 2}/{k}" for k in range(12)], 8
+    )
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    monkeypatch.setitem(recipes.DATASETS, "tiny", tiny_data)
+    return recipes.Recipe(
+        name="tiny",
+        title="A tiny recipe",
+        paper="None",
+        model=lambda: km.models.PrototypicalNetwork(
+            km.encoders.mlp((8,)), preprocessing=km.Preprocessing(size=8)
+        ),
+        dataset="tiny",
+        split="train",
+        way=4,
+        shot=1,
+        queries=2,
+        steps=6,
+        tasks=2,
+        epoch_steps=2,
+        augmentation=recipes.DRAWING,
+        evaluations=(
+            recipes.Evaluation(3, 1, dataset="tiny", queries=5, episodes=8),
+            recipes.Evaluation(
+                3,
+                1,
+                dataset="tiny",
+                queries=5,
+                episodes=8,
+                within_groups=True,
+                published=99.0,
+            ),
+        ),
+    )
+
+
+class Interrupt(Exception):
+    pass
+
+
+def interrupted(recipe, folder, monkeypatch, epochs):
+    """Runs until after so many epochs, then dies."""
+    whole = train.SaveEpoch.on_epoch_end
+
+    def dies(self, epoch, logs=None):
+        if epoch == epochs:
+            raise Interrupt
+        whole(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.SaveEpoch, "on_epoch_end", dies)
+        with pytest.raises(Interrupt):
+            train.train(recipe, folder, verbose=0)
+
+
+def test_a_resumed_run_ends_like_an_unbroken_one(recipe, tmp_path, monkeypatch):
+    whole, state = train.train(recipe, tmp_path / "whole", verbose=0)
+    interrupted(recipe, tmp_path / "broken", monkeypatch, epochs=1)
+    again, resumed = train.train(
+        recipe, tmp_path / "broken", resume=True, verbose=0
+    )
+    assert state["epochs"] == resumed["epochs"] == 3
+    assert state["history"].keys() == resumed["history"].keys()
+    np.testing.assert_allclose(
+        state["history"]["loss"], resumed["history"]["loss"], rtol=1e-4
+    )
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_run_is_not_overwritten_nor_mixed_up(recipe, tmp_path):
+    train.train(recipe, tmp_path, verbose=0)
+    with pytest.raises(ValueError, match="--resume"):
+        train.train(recipe, tmp_path, verbose=0)
+    other = dataclasses.replace(recipe, way=3)
+    with pytest.raises(ValueError, match="another recipe"):
+        train.train(other, tmp_path, resume=True, verbose=0)
+    # A finished run is loaded, not trained on.
+    _, state = train.train(recipe, tmp_path, resume=True, verbose=0)
+    assert state["epochs"] == 3
+
+
+def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
+    model, state = train.train(recipe, tmp_path / "run", verbose=0)
+    preset = tmp_path / "preset"
+    train.write_preset(recipe, model, state, preset)
+    results = [evaluate.evaluate(model, e) for e in recipe.evaluations]
+    evaluate.write_results(preset, results)
+    assert sorted(path.name for path in preset.iterdir()) == [
+        "README.md",
+        "SHA256SUMS",
+        "config.json",
+        "model.weights.h5",
+        "recipe.json",
+        "results.json",
+    ]
+    assert (preset / "README.md").read_text() == cards.render(preset)
+    card = cards.render(preset)
+    assert f"{results[0]['accuracy']:.2f}" in card
+    assert "(99.0)" in card and "within one alphabet" in card
+    assert json.loads((preset / "recipe.json").read_text())["steps"] == 6
+    # New weights are not described by old measurements.
+    train.write_preset(recipe, model, state, preset)
+    assert not (preset / "results.json").exists()
+
+
+def test_an_evaluation_counts_its_episodes_and_restores_nothing_else(recipe):
+    model = train.compiled_model(recipe)
+    found = evaluate.evaluate(model, recipe.evaluations[0])
+    again = evaluate.evaluate(model, recipe.evaluations[0])
+    assert found == again
+    assert 0 <= found["accuracy"] <= 100
+    episodes = evaluate.evaluation_episodes(recipe.evaluations[0])
+    assert sum(len(query_y) for _, query_y in episodes) == 8
+
+
+def test_an_unknown_recipe_or_data_set_lists_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'prototypical"):
+        recipes.find("prototypical_network_glyph")
+    with pytest.raises(ValueError, match="Did you mean 'omniglot"):
+        recipes.load_split("omniglott", "test")

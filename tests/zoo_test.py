@@ -1,0 +1,136 @@
+"""Every shipped preset is whole, described and as good as it says."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import keras_meta as km
+import zoo
+from zoo import cards, evaluate, recipes
+
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "config.json",
+    "model.weights.h5",
+    "recipe.json",
+    "results.json",
+}
+PRESETS = zoo.list_presets()
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+
+def stored(name, file):
+    return json.loads((zoo.PRESETS / name / file).read_text("utf-8"))
+
+
+def test_there_are_presets():
+    assert "prototypical_network_omniglot" in PRESETS
+    assert "prototypical_network_glyphs" in PRESETS
+
+
+@every_preset
+def test_a_preset_has_its_six_files_and_is_small(name):
+    files = list((zoo.PRESETS / name).iterdir())
+    assert {path.name for path in files} == FILES
+    assert sum(path.stat().st_size for path in files) < 2_000_000
+
+
+@every_preset
+def test_every_file_has_the_right_sum(name):
+    km.presets.check_sums(zoo.PRESETS / name)
+    sums = (zoo.PRESETS / name / "SHA256SUMS").read_text().splitlines()
+    assert {line.split("  ")[1] for line in sums} == FILES - {"SHA256SUMS"}
+
+
+@every_preset
+def test_the_card_is_up_to_date(name):
+    card = (zoo.PRESETS / name / "README.md").read_text("utf-8")
+    assert card == cards.render(zoo.PRESETS / name)
+
+
+@every_preset
+def test_the_results_are_those_of_the_recipe(name):
+    measured = stored(name, "results.json")["evaluations"]
+    asked = recipes.find(name).evaluations
+    for found, evaluation in zip(measured, asked, strict=True):
+        fields = dict(found)
+        assert 0 < fields.pop("accuracy") <= 100
+        assert 0 <= fields.pop("interval") < 5
+        assert recipes.Evaluation(**fields) == evaluation
+
+
+@every_preset
+def test_the_recipe_is_the_one_that_was_trained(name):
+    from zoo.train import describe
+
+    trained = stored(name, "recipe.json")
+    for key, value in describe(recipes.find(name)).items():
+        assert trained[key] == value, key
+
+
+@every_preset
+def test_a_stored_task_gives_the_stored_output(name):
+    found = evaluate.sample_probabilities(zoo.load(name))
+    expected = stored(name, "results.json")["sample_probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@every_preset
+def test_the_accuracy_measured_again_agrees(name):
+    first = stored(name, "results.json")["evaluations"][0]
+    accuracy, interval = first.pop("accuracy"), first.pop("interval")
+    if first["dataset"] != "glyphs" and not os.environ.get("TFDS_DATA_DIR"):
+        pytest.skip("Omniglot is not here (TFDS_DATA_DIR is not set)")
+    episodes = 50
+    again = evaluate.evaluate(
+        zoo.load(name),
+        recipes.Evaluation(**{**first, "episodes": episodes, "seed": 2}),
+    )
+    # The interval of so few episodes, three standard errors wide.
+    allowed = interval * (first["episodes"] / episodes) ** 0.5 * 3 / 1.96
+    assert abs(again["accuracy"] - accuracy) < allowed
+
+
+def test_the_readme_holds_the_current_table():
+    readme = zoo.PRESETS.parents[1] / "README.md"
+    text = readme.read_text("utf-8")
+    assert text == cards.with_zoo_table(text)
+    with pytest.raises(ValueError, match="must hold the marks"):
+        cards.with_zoo_table("no table")
+
+
+def test_an_unknown_preset_lists_the_nearest():
+    with pytest.raises(ValueError, match="'prototypical_network_omniglot'"):
+        zoo.load("prototypical_networks_omniglot")
+
+
+def test_a_stale_card_is_noticed(tmp_path):
+    name = "prototypical_network_glyphs"
+    for path in (zoo.PRESETS / name).iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    results = stored(name, "results.json")
+    results["evaluations"][0]["accuracy"] += 1
+    km.presets.write_json(tmp_path / "results.json", results)
+    assert cards.render(tmp_path) != (tmp_path / "README.md").read_text()
+    with pytest.raises(ValueError, match="results.json' is damaged"):
+        zoo.load(tmp_path)
+
+
+def test_a_pretrained_model_learns_black_on_white_scans():
+    """The practitioner's path: letters as scans, no word of polarity."""
+    images, labels = km.data.load_glyphs("test")
+    names = np.unique(labels)[::30][:5]
+    scans = [
+        255 - np.kron(image[..., 0], np.ones((3, 3), "uint8"))
+        for name in names
+        for image in images[labels == name][:6]
+    ]
+    codes = np.repeat(names, 6)
+    support = np.arange(len(scans)) % 6 == 0
+    classifier = km.FewShotClassifier(zoo.load("prototypical_network_omniglot"))
+    classifier.fit([scans[i] for i in np.flatnonzero(support)], codes[support])
+    queries = [scans[i] for i in np.flatnonzero(~support)]
+    assert classifier.score(queries, codes[~support]) > 0.8
