@@ -216,7 +216,7 @@ def report(results):
                 ]
             )
     header = ["setting", "source", "episodes/s", "spread", "ours/it"]
-    print_table(header, rows)
+    print_table(header, rows, texts=2)
     first = results[str(SETTINGS[0])]["ours"]["episodes_per_second"]
     verdict = "met" if first >= TARGET else "MISSED"
     print(

@@ -8,12 +8,14 @@ stops if their losses differ.
 
 - ours: the function that `fit` calls for each step (`model.train_function`)
   on the iterator of a cached data set, so Keras' own cost is included;
-- PyTorch: the usual eager loop, as the default in its own memory layout and
-  in `channels_last`, and with `--compile` also through `torch.compile`; each
-  *untuned*, as people run it, and *tuned*, with glibc told to keep freed
-  memory (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`). Ours runs
-  untuned unless its row says otherwise. Several episodes are a loop that
-  accumulates gradients, since batch norm has the moments of one episode.
+- PyTorch: the usual eager loop, in its own memory layout and in
+  `channels_last`, and with `--compile` also through `torch.compile`. Several
+  episodes are a loop that accumulates gradients, since batch norm takes the
+  moments of one episode.
+
+*Untuned* is as people run it; *tuned* tells glibc to keep freed memory
+(`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`). The ratios are of ours
+untuned.
 
 Layers of a block come in two orders that are the same function:
 
@@ -95,6 +97,7 @@ SETTINGS = (
     Setting(1, 20, 5, 15),
     Setting(4, 20, 1, 5),
 )
+QUICK_SETTINGS = (Setting(1, 5, 1, 5), Setting(2, 5, 2, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -469,8 +472,8 @@ def ratios(results):
         results: Dict from variants to their numbers.
 
     Returns:
-        Dict from a text to the ratio against the fastest tuned and the
-        fastest untuned variant, and whether it has a target.
+        Dict from what is compared to the ratios against the fastest tuned
+        and the fastest untuned variant.
     """
     compared = {
         "identical layers, usual": (USUAL, USUAL),
@@ -540,19 +543,23 @@ def main(arguments=None):
         "--compile", action="store_true", help="PyTorch compiled as well"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one short turn: a smoke test"
+        "--quick",
+        action="store_true",
+        help="one short turn of small episodes: a smoke test",
     )
     parser.add_argument("--json", metavar="FILE", help="where results go")
     options = parser.parse_args(arguments)
     require_torch()
+    settings = SETTINGS
     if options.quick:
         options.rounds, options.seconds = 1, 0.1
+        settings = QUICK_SETTINGS
     facts = machine()
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     peak = measure_peak(options.rounds, options.seconds)
     print(f"float32 matrix product: {peak / 1e9:.0f} GFLOP/s", flush=True)
     stored = {}
-    for setting in SETTINGS:
+    for setting in settings:
         results = measure(
             setting,
             variants(options.compile),

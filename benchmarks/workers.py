@@ -239,18 +239,25 @@ def processor():
     return platform.processor() or platform.machine()
 
 
-def print_table(header, rows):
-    """Prints rows of strings under a header, numbers to the right."""
+def print_table(header, rows, texts=1):
+    """Prints rows of strings under a header.
+
+    Args:
+        header: List of strings.
+        rows: List of such lists.
+        texts: How many columns are words, to the left; the rest are numbers,
+            to the right.
+    """
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        first, *others = (
-            cell.ljust(width) if not number else cell.rjust(width)
+        cells = [
+            cell.ljust(width) if number < texts else cell.rjust(width)
             for number, (cell, width) in enumerate(
                 zip(line, widths, strict=True)
             )
-        )
-        print("  ".join([first, *others]))
+        ]
+        print("  ".join(cells).rstrip())
 
 
 def write_json(path, results):

@@ -1,0 +1,170 @@
+"""The benchmarks time the same thing on both sides. No time is asserted."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import episodes, prototypical_network, workers
+from benchmarks.prototypical_network import CONV4, USUAL
+
+SMALL = prototypical_network.Setting(tasks=2, way=5, shot=2, queries=3)
+
+
+def keras_loss_and_gradients(layers, weights, support, query):
+    model = prototypical_network.keras_model(layers, weights)
+    inputs, query_y = prototypical_network.keras_batch(support, query)
+    with tf.GradientTape() as tape:
+        logits = model(inputs, training=True)
+        loss = tf.reduce_mean(
+            tf.nn.softmax_cross_entropy_with_logits(query_y, logits)
+        )
+    gradients = tape.gradient(loss, model.trainable_variables)
+    return float(loss), [gradient.numpy() for gradient in gradients]
+
+
+def torch_loss_and_gradients(layers, weights, support, query, channels_last):
+    network = prototypical_network.torch_network(
+        layers, weights, channels_last
+    ).to(prototypical_network.torch_images(support).dtype)
+    support = prototypical_network.torch_images(support)
+    query = prototypical_network.torch_images(query)
+    total = 0
+    for episode in zip(support, query, strict=True):
+        loss = prototypical_network.torch_loss(network, *episode)
+        (loss / len(support)).backward()
+        total += loss.item() / len(support)
+    gradients = [
+        np.moveaxis(gradient, (2, 3, 1, 0), (0, 1, 2, 3))
+        if gradient.ndim == 4
+        else gradient
+        for gradient in (p.grad.numpy() for p in network.parameters())
+    ]
+    return total, gradients
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("layers", [USUAL, CONV4])
+def test_both_sides_compute_the_same_step(layers, channels_last, float64):
+    pytest.importorskip("torch")
+    weights = prototypical_network.initial_weights(layers, filters=4)
+    support, query = (
+        images[0].astype("float64")
+        for images in prototypical_network.make_episodes(SMALL)
+    )
+    loss, gradients = keras_loss_and_gradients(layers, weights, support, query)
+    torch_loss, torch_gradients = torch_loss_and_gradients(
+        layers, weights, support, query, channels_last
+    )
+    assert loss == pytest.approx(torch_loss, rel=1e-9)
+    for gradient, expected in zip(gradients, torch_gradients, strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("layers", [USUAL, CONV4])
+def test_the_timed_steps_have_the_same_losses(layers, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(
+        prototypical_network,
+        "initial_weights",
+        lambda layers, make=prototypical_network.initial_weights: make(
+            layers, filters=4
+        ),
+    )
+    steps = {
+        "ours": prototypical_network.keras_step(SMALL, layers),
+        "torch": prototypical_network.torch_step(SMALL, layers, False),
+    }
+    losses = {
+        name: [step.loss() for _ in range(workers.LOSSES)]
+        for name, step in steps.items()
+    }
+    prototypical_network.check_losses(losses)
+
+
+def test_different_losses_stop_the_run():
+    with pytest.raises(RuntimeError, match="do not compute the same"):
+        prototypical_network.check_losses({"a": [1.0, 0.9], "b": [1.1, 0.9]})
+    with pytest.raises(RuntimeError, match="do not compute the same"):
+        prototypical_network.check_losses({"a": [1.0], "b": [float("nan")]})
+
+
+def test_both_kinds_of_layers_start_from_the_same_weights():
+    usual = prototypical_network.initial_weights(USUAL, filters=4)
+    del usual[1::4]
+    conv4 = prototypical_network.initial_weights(CONV4, filters=4)
+    for one, other in zip(usual, conv4, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_operations_of_a_step():
+    # Products of one image, convolution by convolution.
+    products = [784 * 9 * 64] + [p * 9 * 64 * 64 for p in (196, 49, 9)]
+    step = 3 * sum(products) - products[0]
+    setting = prototypical_network.Setting(1, 60, 1, 5)
+    assert prototypical_network.step_flop(setting) == 360 * 2 * step
+
+
+def test_ratios_take_the_fastest_peer_of_the_same_kind():
+    results = {
+        row: {"milliseconds": 10.0 if row.side == "ours" else 20.0 + number}
+        for number, row in enumerate(prototypical_network.variants())
+    }
+    pair = prototypical_network.ratios(results)["identical layers, usual"]
+    assert pair == {"tuned": pytest.approx(2.3), "untuned": pytest.approx(2.5)}
+
+
+def test_the_plain_sampler_draws_episodes():
+    codes = np.repeat(np.arange(7), 6)
+    # Each image is filled with its own number.
+    images = np.arange(42, dtype="uint8").reshape(-1, 1, 1, 1)
+    setting = episodes.Setting(way=5, shot=2, queries=3)
+    stream = episodes.python_episodes(images, codes, setting, seed=0)
+    support_x, support_y, query_x, query_y = next(stream)
+    np.testing.assert_array_equal(np.bincount(support_y), [2] * 5)
+    np.testing.assert_array_equal(np.bincount(query_y), [3] * 5)
+    support = np.round(255 * support_x.ravel()).astype(int)
+    query = np.round(255 * query_x.ravel()).astype(int)
+    assert not set(support) & set(query)
+    # A position of an episode is one class.
+    for position in range(5):
+        rows = [*support[support_y == position], *query[query_y == position]]
+        assert len(set(codes[rows])) == 1
+
+
+def test_synthetic_drawings_have_the_shapes_of_omniglot():
+    images, codes, _ = episodes.load_drawings(synthetic=True)
+    assert images.shape == (4112 * 20, 28, 28, 1)
+    assert images.dtype == "uint8"
+    np.testing.assert_array_equal(np.bincount(codes), [20] * 4112)
+
+
+def make_counting_step(start):
+    counter = iter(range(start, start + 1000))
+    return workers.Step(lambda: next(counter), lambda: float(next(counter)))
+
+
+def make_broken_step():
+    raise ValueError("no such step")
+
+
+def test_workers_take_turns():
+    with workers.Worker("count", make_counting_step, (5,)) as worker:
+        assert worker.losses == [5.0, 6.0, 7.0]
+        assert len(worker.time(4)) == 4
+        timings = workers.interleave([worker], rounds=2, seconds=1e-6)
+    assert timings["count"].seconds > 0
+
+
+def test_a_worker_reports_its_failure():
+    with pytest.raises(RuntimeError, match="no such step"):
+        workers.Worker("broken", make_broken_step)
+
+
+def test_timings_are_medians_of_turns():
+    timing = workers.summarize([1.0, 4.0, 2.0])
+    assert timing == workers.Timing(seconds=2.0, spread=1.5)
+
+
+def test_tables_align(capsys):
+    workers.print_table(["name", "ms"], [["ours", "9"], ["torch", "123"]])
+    assert capsys.readouterr().out == "name    ms\nours     9\ntorch  123\n"
