@@ -16,8 +16,8 @@ lint: $(VENV)/installed-test
 	$(RUN) -m ruff format --check .
 
 benchmarks: $(VENV)/installed-bench
-	$(RUN) benchmarks/episodes.py
-	$(RUN) benchmarks/prototypical_network.py
+	$(RUN) -m benchmarks.episodes
+	$(RUN) -m benchmarks.prototypical_network
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

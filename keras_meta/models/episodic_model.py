@@ -212,14 +212,14 @@ class EpisodicModel(keras.Model):
                 f"Received: shapes {support_x} and {query_x}"
             )
 
-    def fit(self, x=None, y=None, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, for data sets of episodes.
 
         Args:
             x: A `tf.data.Dataset` of `(episode, query_y)`, batched; under a
                 `tf.distribute` strategy with `drop_remainder=True`.
             y: Targets, if `x` is a dict of arrays.
-            **kwargs: As for `keras.Model.fit`.
+            *args, **kwargs: As for `keras.Model.fit`.
 
         Returns:
             `keras.callbacks.History`.
@@ -229,9 +229,50 @@ class EpisodicModel(keras.Model):
         """
         if isinstance(x, tf.data.Dataset):
             self._check_replicas(x)
+            self._build_for_workers(x)
             # Keras warns that it cannot shuffle a data set.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, **kwargs)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`, for data sets of episodes."""
+        if isinstance(x, tf.data.Dataset):
+            self._build_for_workers(x)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def train_step(self, data):
+        return self._reducible(super().train_step(data))
+
+    def test_step(self, data):
+        return self._reducible(super().test_step(data))
+
+    def _works_with_others(self):
+        return isinstance(
+            self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy
+        )
+
+    def _build_for_workers(self, dataset):
+        """Builds all state from the shapes of a data set's elements."""
+        if not self._works_with_others():
+            return
+        batch = tf.nest.map_structure(
+            lambda spec: keras.KerasTensor((None, *spec.shape[1:]), spec.dtype),
+            dataset.element_spec,
+        )
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=batch)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # With several workers Keras would take the shapes from a batch that
+        # is spread over replicas, and fail; `_build_for_workers` has done it.
+        if not self._works_with_others():
+            super()._maybe_symbolic_build(iterator, data_batch)
+
+    def _reducible(self, logs):
+        """Logs as Keras can reduce them: with several workers, along axis 0."""
+        if not self._works_with_others():
+            return logs
+        return tf.nest.map_structure(lambda value: value[None], logs)
 
     def _check_replicas(self, dataset):
         replicas = self.distribute_strategy.num_replicas_in_sync

@@ -1,0 +1,1 @@
+"""Timings, each against a peer measured in the same run."""
