@@ -32,10 +32,12 @@ setup(
         "threadpoolctl>=3.5,<4",
     ],
     extras_require={
+        "tensorboard": ["tensorboard>=2.20,<3"],
         "test": [
             "pytest>=8.3,<10",
             "hypothesis>=6.120,<7",
             "ruff>=0.15,<0.18",
+            "tensorboard>=2.20,<3",
             # One test builds the wheel.
             "setuptools>=77",
         ],

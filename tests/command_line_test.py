@@ -110,8 +110,7 @@ def test_export_writes_a_saved_model_once(capsys, tmp_path):
 
 
 def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
-    command = ["plot", NAME, "--dataset", "glyphs", "--output", tmp_path]
-    code, out, _ = run(capsys, *command)
+    code, out, _ = run(capsys, "plot", NAME, "--output", tmp_path)
     assert code == 0
     paths = out.split()
     assert [path.rsplit("/")[-1] for path in paths] == [

@@ -87,6 +87,11 @@ def test_a_resumed_run_ends_like_an_unbroken_one(recipe, tmp_path, monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_tensorboard_logs_are_written_on_request(recipe, tmp_path):
+    train.train(recipe, tmp_path, tensorboard=True, verbose=0)
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+
+
 def test_a_run_is_not_overwritten_nor_mixed_up(recipe, tmp_path):
     train.train(recipe, tmp_path, verbose=0)
     with pytest.raises(ValueError, match="--resume"):
@@ -123,11 +128,13 @@ def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
     assert not (preset / "results.json").exists()
 
 
-def test_an_evaluation_counts_its_episodes_and_restores_nothing_else(recipe):
+def test_an_evaluation_counts_its_episodes_and_leaves_the_statistics(recipe):
     model = train.compiled_model(recipe)
+    model.statistics = "support"
     found = evaluate.evaluate(model, recipe.evaluations[0])
     again = evaluate.evaluate(model, recipe.evaluations[0])
     assert found == again
+    assert (found["statistics"], model.statistics) == ("running", "support")
     assert 0 <= found["accuracy"] <= 100
     episodes = evaluate.evaluation_episodes(recipe.evaluations[0])
     assert sum(len(query_y) for _, query_y in episodes) == 8

@@ -111,13 +111,14 @@ def evaluate_command(options):
     directory = zoo.preset_directory(options.name)
     model = zoo.load(options.name)
     flags = _given(options, recipes.Evaluation)
+    trained = _trained_recipe(directory)
     if options.write and flags:
         raise ValueError(
             "`--write` stores the recipe's own measurements; leave out "
             f"{', '.join('--' + name.replace('_', '-') for name in flags)}."
         )
-    recipe = recipes.RECIPES.get(_recipe_name(directory))
-    evaluations = [recipes.Evaluation(**flags)]
+    recipe = recipes.RECIPES.get(trained.get("name"))
+    evaluations = [_evaluation(trained, flags)]
     if recipe and not flags:
         evaluations = recipe.evaluations
     results = []
@@ -169,16 +170,16 @@ def plot_command(options):
     """Draws an episode, a map of embeddings and the learning curves."""
     from zoo import evaluate, pictures, recipes
 
-    flags = _given(options, recipes.Evaluation)
-    evaluation = recipes.Evaluation(**{"episodes": 1, **flags})
+    trained = _trained_recipe(zoo.preset_directory(options.name))
     model = zoo.load(options.name)
-    recipe = zoo.preset_directory(options.name) / "recipe.json"
-    history = None
-    if recipe.exists():
-        history = json.loads(recipe.read_text(encoding="utf-8"))["history"]
-    episodes = evaluate.evaluation_episodes(evaluation)
+    flags = {"episodes": 1, **_given(options, recipes.Evaluation)}
+    episodes = evaluate.evaluation_episodes(_evaluation(trained, flags))
     for path in pictures.draw(
-        model, episodes, options.output, history, options.method
+        model,
+        episodes,
+        options.output,
+        trained.get("history"),
+        options.method,
     ):
         print(path)
 
@@ -192,11 +193,20 @@ def _given(options, kind):
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _recipe_name(directory):
+def _trained_recipe(directory):
+    """The dict of `recipe.json`; empty if the preset has none."""
     path = directory / "recipe.json"
     if not path.exists():
-        return None
-    return json.loads(path.read_text(encoding="utf-8"))["name"]
+        return {}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _evaluation(trained, flags):
+    """The measurement of the flags, by default on the data of training."""
+    from zoo import recipes
+
+    data = {k: trained[k] for k in ("dataset", "rotations") if k in trained}
+    return recipes.Evaluation(**{**data, **flags})
 
 
 def _table(rows, classes):
@@ -368,7 +378,7 @@ def _add_evaluation_flags(sub):
         "--dataset",
         metavar="NAME",
         help="omniglot, omniglot-lake, "
-        "omniglot-random1200 or glyphs (default: omniglot)",
+        "omniglot-random1200 or glyphs (default: what it was trained on)",
     )
     sub.add_argument("--split", help="train, validation or test (default)")
     for name, what in (
@@ -390,11 +400,10 @@ def _add_evaluation_flags(sub):
         help="take the classes of an episode from one alphabet",
     )
     sub.add_argument(
-        "--no-rotations",
-        dest="rotations",
-        action="store_false",
-        default=None,
-        help="no rotated characters as classes of their own",
+        "--rotations",
+        action=argparse.BooleanOptionalAction,
+        help="whether turned characters are classes of their own (default: "
+        "as in training)",
     )
 
 

@@ -47,7 +47,7 @@ def evaluate(model, evaluation, verbose=0):
     """Runs one measurement.
 
     Args:
-        model: An `EpisodicModel` with weights.
+        model: An `EpisodicModel` with weights; it is compiled anew.
         evaluation: A `zoo.recipes.Evaluation`.
         verbose: As for `keras.Model.evaluate`.
 
@@ -55,11 +55,12 @@ def evaluate(model, evaluation, verbose=0):
         Dict of the fields of `evaluation` with `accuracy` and `interval`,
         the half width of the 95% interval over episodes, both in percent.
     """
-    model.statistics = evaluation.statistics
+    before, model.statistics = model.statistics, evaluation.statistics
     model.compile(metrics=[km.metrics.AccuracyInterval(name="accuracy")])
     logs = model.evaluate(
         evaluation_episodes(evaluation), return_dict=True, verbose=verbose
     )
+    model.statistics = before
     return {
         **dataclasses.asdict(evaluation),
         "accuracy": round(100 * float(logs["accuracy"]), 3),

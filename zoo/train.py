@@ -1,5 +1,6 @@
 """Trains a recipe; a stopped run continues where its last epoch ended."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -71,7 +72,7 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
     )
     callbacks = [SaveEpoch(run_dir, state)]
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard"))
+        callbacks.append(_tensorboard(run_dir / "tensorboard"))
     epochs = -(-recipe.steps // recipe.epoch_steps)
     if state["epochs"] < epochs:
         model.fit(
@@ -83,6 +84,16 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
             verbose=verbose,
         )
     return model, state
+
+
+def _tensorboard(folder):
+    """The callback; TensorFlow would fail only in the first epoch."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ValueError(
+            "TensorBoard is not installed: pip install "
+            "'keras-meta[tensorboard]', or leave out --tensorboard."
+        )
+    return keras.callbacks.TensorBoard(folder)
 
 
 def compiled_model(recipe):
