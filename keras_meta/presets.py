@@ -34,12 +34,15 @@ def save(model, directory):
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     config = keras.saving.serialize_keras_object(model)
-    # How it was compiled is the recipe's business.
+    # How it was compiled is the recipe's business; a copy that never was has
+    # no optimizer that would be saved with the weights.
     config.pop("compile_config", None)
+    bare = keras.saving.deserialize_keras_object(config)
+    bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         part = pathlib.Path(temporary)
         write_json(part / CONFIG, config)
-        model.save_weights(part / WEIGHTS)
+        bare.save_weights(part / WEIGHTS)
         for name in (CONFIG, WEIGHTS):
             os.replace(part / name, directory / name)
     write_sums(directory)

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -48,6 +49,10 @@ def test_a_trained_model_is_saved_without_its_optimizer(tmp_path):
     model.compile("adam", keras.losses.CategoricalCrossentropy(True))
     model.train_on_batch(episode(), np.zeros((1, 3, 2), "float32"))
     presets.save(model, tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5") as file:
+        stored = []
+        file.visititems(lambda _, item: stored.append(getattr(item, "size", 0)))
+    assert sum(stored) == model.count_params()
     config = json.loads((tmp_path / "config.json").read_text())
     assert "compile_config" not in config
     assert not presets.load(tmp_path).compiled

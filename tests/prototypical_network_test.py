@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import reference
 
 import keras_meta as km
 from keras_meta.layers import EpisodicBatchNormalization
@@ -101,11 +100,3 @@ def test_an_encoder_that_returns_maps_is_an_error():
 def test_an_unregistered_distance_is_an_error():
     with pytest.raises(ValueError, match="must be registered"):
         km.models.PrototypicalNetwork(linear_encoder(), distance=lambda x, y: x)
-
-
-def test_the_reference_agrees_with_itself():
-    """The slow class means that other tests lean on, on a known case."""
-    found = reference.class_means(
-        np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1]), 2
-    )
-    np.testing.assert_array_equal(found, [[1.0], [5.0]])

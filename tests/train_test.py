@@ -129,7 +129,7 @@ def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
 
 
 def test_an_evaluation_counts_its_episodes_and_leaves_the_statistics(recipe):
-    model = train.compiled_model(recipe)
+    model = recipe.model()
     model.statistics = "support"
     found = evaluate.evaluate(model, recipe.evaluations[0])
     again = evaluate.evaluate(model, recipe.evaluations[0])

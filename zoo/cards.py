@@ -91,7 +91,8 @@ def render(directory):
         training=f"{recipe['steps']:,} steps of {recipe['tasks']} episode(s), "
         f"{recipe['way']}-way {recipe['shot']}-shot with "
         f"{recipe['queries']} queries; Adam, learning rate "
-        f"{recipe['learning_rate']} with cosine decay",
+        f"{recipe['learning_rate']} with cosine decay and "
+        f"{recipe['restarts']} warm restart(s)",
         augmentation=_augmentation(recipe["augmentation"]),
         changes=recipe["changes"],
         seconds=recipe["seconds"] / 60,

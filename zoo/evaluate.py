@@ -56,7 +56,10 @@ def evaluate(model, evaluation, verbose=0):
         the half width of the 95% interval over episodes, both in percent.
     """
     before, model.statistics = model.statistics, evaluation.statistics
-    model.compile(metrics=[km.metrics.AccuracyInterval(name="accuracy")])
+    # Keras wants a loss; this one fits predictions of any kind.
+    model.compile(
+        loss="mse", metrics=[km.metrics.AccuracyInterval(name="accuracy")]
+    )
     logs = model.evaluate(
         evaluation_episodes(evaluation), return_dict=True, verbose=verbose
     )

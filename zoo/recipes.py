@@ -51,8 +51,9 @@ class Recipe:
     """How a preset is trained and measured.
 
     Training draws `steps` meta-batches of `tasks` episodes; the learning
-    rate of Adam falls from `learning_rate` to zero along a cosine. The model
-    is saved every `epoch_steps` steps.
+    rate of Adam falls from `learning_rate` to zero along a cosine. With
+    `restarts` it does so again, each time from half as high in half as many
+    steps. The model is saved every `epoch_steps` steps.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Recipe:
     tasks: int = 1
     rotations: bool = True
     learning_rate: float = 1e-3
+    restarts: int = 0
     epoch_steps: int = 200
     augmentation: object = None
     seed: int = 0
@@ -115,10 +117,11 @@ RECIPES = {
             way=60,
             shot=1,
             queries=5,
-            steps=16_000,
+            steps=24_000,
+            restarts=1,
             augmentation=DRAWING,
             changes="As in the paper: 60-way episodes, training on train and validation characters, Adam at 0.001. "
-            "Changed: a fixed number of episodes with cosine decay instead of halving and early stopping; affine distortion of classes and images.",
+            "Changed: a fixed number of episodes with cosine decay and one warm restart instead of halving and early stopping; affine distortion of classes and images.",
             evaluations=(
                 Evaluation(way=5, shot=1, published=98.8),
                 Evaluation(way=5, shot=5, published=99.7),
@@ -140,7 +143,7 @@ RECIPES = {
             way=60,
             shot=1,
             queries=5,
-            steps=4_000,
+            steps=3_000,
             augmentation=DRAWING,
             changes="The recipe of prototypical_network_omniglot, on the 30 background alphabets alone and with fewer episodes, so that Lake's evaluation alphabets are unseen.",
             evaluations=(
@@ -166,7 +169,7 @@ RECIPES = {
             way=60,
             shot=1,
             queries=5,
-            steps=4_000,
+            steps=3_000,
             augmentation=DRAWING,
             changes="The recipe of prototypical_network_omniglot on another data set, without rotations as classes (many letters look the same when they are turned) and with fewer episodes.",
             evaluations=(

@@ -100,15 +100,20 @@ def compiled_model(recipe):
     """The untrained model of a recipe, compiled."""
     keras.utils.set_random_seed(recipe.seed)
     model = recipe.model()
-    schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate, recipe.steps
-    )
     model.compile(
-        keras.optimizers.Adam(schedule),
+        keras.optimizers.Adam(schedule(recipe)),
         recipes.loss(),
         metrics=[km.metrics.AccuracyInterval()],
     )
     return model
+
+
+def schedule(recipe):
+    """The learning rate of a recipe, step by step."""
+    cycles = sum(0.5**cycle for cycle in range(recipe.restarts + 1))
+    return keras.optimizers.schedules.CosineDecayRestarts(
+        recipe.learning_rate, recipe.steps / cycles, t_mul=0.5, m_mul=0.5
+    )
 
 
 class SaveEpoch(keras.callbacks.Callback):
