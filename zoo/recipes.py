@@ -104,85 +104,76 @@ def _prototypical_network():
     )
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="prototypical_network_omniglot",
-            title="Prototypical Network, Conv-4, trained on Omniglot",
-            paper=SNELL,
-            model=_prototypical_network,
-            dataset="omniglot",
-            split="trainval",
-            way=60,
+OMNIGLOT = Recipe(
+    name="prototypical_network_omniglot",
+    title="Prototypical Network, Conv-4, trained on Omniglot",
+    paper=SNELL,
+    model=_prototypical_network,
+    dataset="omniglot",
+    split="trainval",
+    way=60,
+    shot=1,
+    queries=5,
+    steps=24_000,
+    restarts=1,
+    augmentation=DRAWING,
+    changes="As in the paper: 60-way episodes, training on train and validation characters, Adam at 0.001. "
+    "Changed: a fixed number of episodes with cosine decay and one warm restart instead of halving and early stopping; affine distortion of classes and images.",
+    evaluations=(
+        Evaluation(way=5, shot=1, published=98.8),
+        Evaluation(way=5, shot=5, published=99.7),
+        Evaluation(way=20, shot=1, published=96.0),
+        Evaluation(way=20, shot=5, published=98.9),
+        Evaluation(way=20, shot=1, statistics="batch"),
+        Evaluation(way=20, shot=1, statistics="support"),
+        Evaluation(way=5, shot=1, dataset="glyphs", rotations=False),
+        Evaluation(way=20, shot=1, dataset="glyphs", rotations=False),
+    ),
+)
+
+OMNIGLOT_LAKE = dataclasses.replace(
+    OMNIGLOT,
+    name="prototypical_network_omniglot_lake",
+    title="Prototypical Network, Conv-4, trained on Omniglot's background set",
+    dataset="omniglot-lake",
+    split="train",
+    steps=3_000,
+    restarts=0,
+    changes="The recipe of prototypical_network_omniglot, on the 30 background alphabets alone and with fewer episodes, so that Lake's evaluation alphabets are unseen.",
+    evaluations=(
+        Evaluation(way=5, shot=1, dataset="omniglot-lake"),
+        Evaluation(way=20, shot=1, dataset="omniglot-lake"),
+        Evaluation(
+            way=20,
             shot=1,
-            queries=5,
-            steps=24_000,
-            restarts=1,
-            augmentation=DRAWING,
-            changes="As in the paper: 60-way episodes, training on train and validation characters, Adam at 0.001. "
-            "Changed: a fixed number of episodes with cosine decay and one warm restart instead of halving and early stopping; affine distortion of classes and images.",
-            evaluations=(
-                Evaluation(way=5, shot=1, published=98.8),
-                Evaluation(way=5, shot=5, published=99.7),
-                Evaluation(way=20, shot=1, published=96.0),
-                Evaluation(way=20, shot=5, published=98.9),
-                Evaluation(way=20, shot=1, statistics="batch"),
-                Evaluation(way=20, shot=1, statistics="support"),
-                Evaluation(way=5, shot=1, dataset="glyphs", rotations=False),
-                Evaluation(way=20, shot=1, dataset="glyphs", rotations=False),
-            ),
-        ),
-        Recipe(
-            name="prototypical_network_omniglot_lake",
-            title="Prototypical Network, Conv-4, trained on Omniglot's background set",
-            paper=SNELL,
-            model=_prototypical_network,
             dataset="omniglot-lake",
-            split="train",
-            way=60,
-            shot=1,
-            queries=5,
-            steps=3_000,
-            augmentation=DRAWING,
-            changes="The recipe of prototypical_network_omniglot, on the 30 background alphabets alone and with fewer episodes, so that Lake's evaluation alphabets are unseen.",
-            evaluations=(
-                Evaluation(way=5, shot=1, dataset="omniglot-lake"),
-                Evaluation(way=20, shot=1, dataset="omniglot-lake"),
-                Evaluation(
-                    way=20,
-                    shot=1,
-                    dataset="omniglot-lake",
-                    rotations=False,
-                    within_groups=True,
-                ),
-            ),
-        ),
-        Recipe(
-            name="prototypical_network_glyphs",
-            title="Prototypical Network, Conv-4, trained on the embedded glyphs",
-            paper=SNELL,
-            model=_prototypical_network,
-            dataset="glyphs",
-            split="train",
             rotations=False,
-            way=60,
-            shot=1,
-            queries=5,
-            steps=3_000,
-            augmentation=DRAWING,
-            changes="The recipe of prototypical_network_omniglot on another data set, without rotations as classes (many letters look the same when they are turned) and with fewer episodes.",
-            evaluations=(
-                Evaluation(way=5, shot=1, dataset="glyphs", rotations=False),
-                Evaluation(way=5, shot=5, dataset="glyphs", rotations=False),
-                Evaluation(way=20, shot=1, dataset="glyphs", rotations=False),
-                Evaluation(way=20, shot=5, dataset="glyphs", rotations=False),
-                Evaluation(way=5, shot=1),
-                Evaluation(way=20, shot=1),
-            ),
+            within_groups=True,
         ),
-    )
-}
+    ),
+)
+
+GLYPHS = dataclasses.replace(
+    OMNIGLOT,
+    name="prototypical_network_glyphs",
+    title="Prototypical Network, Conv-4, trained on the embedded glyphs",
+    dataset="glyphs",
+    split="train",
+    rotations=False,
+    steps=3_000,
+    restarts=0,
+    changes="The recipe of prototypical_network_omniglot on another data set, without rotations as classes (many letters look the same when they are turned) and with fewer episodes.",
+    evaluations=(
+        Evaluation(way=5, shot=1, dataset="glyphs", rotations=False),
+        Evaluation(way=5, shot=5, dataset="glyphs", rotations=False),
+        Evaluation(way=20, shot=1, dataset="glyphs", rotations=False),
+        Evaluation(way=20, shot=5, dataset="glyphs", rotations=False),
+        Evaluation(way=5, shot=1),
+        Evaluation(way=20, shot=1),
+    ),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (OMNIGLOT, OMNIGLOT_LAKE, GLYPHS)}
 
 
 def find(name):

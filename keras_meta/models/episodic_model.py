@@ -377,6 +377,13 @@ def _unnamed_parts(parts):
     return parts["task"] if set(parts) == {"task"} else parts
 
 
+def _mode(statistics, training, support):
+    """What batch norm does in a pass; `support` is for those statistics."""
+    if statistics == "running":
+        return "batch" if training else "running"
+    return {"batch": "batch", "support": support}[statistics]
+
+
 def _support_pass(adapt):
     """Opens the model's batch-norm statistics around `adapt`."""
 
@@ -384,12 +391,8 @@ def _support_pass(adapt):
     def wrapped(self, support_x, support_y, training=False):
         if current_scope() is not None:
             return adapt(self, support_x, support_y, training=training)
-        modes = {
-            "running": "batch" if training else "running",
-            "batch": "batch",
-            "support": "collect",
-        }
-        with StatisticsScope(modes[self.statistics]) as scope:
+        mode = _mode(self.statistics, training, support="collect")
+        with StatisticsScope(mode) as scope:
             task = adapt(self, support_x, support_y, training=training)
         if not scope.moments:
             return task
@@ -409,11 +412,7 @@ def _query_pass(infer):
     def wrapped(self, task, query_x, training=False):
         if current_scope() is not None:
             return infer(self, task, query_x, training=training)
-        modes = {
-            "running": "batch" if training else "running",
-            "batch": "batch",
-            "support": "reuse",
-        }
+        mode = _mode(self.statistics, training, support="reuse")
         moments = []
         if self.statistics == "support" and isinstance(task, dict):
             parts = dict(task)
@@ -422,7 +421,7 @@ def _query_pass(infer):
                 mean = parts.pop(f"{MEAN}{number}")
                 moments.append((mean, parts.pop(f"{VARIANCE}{number}")))
             task = _unnamed_parts(parts)
-        with StatisticsScope(modes[self.statistics], moments):
+        with StatisticsScope(mode, moments):
             return infer(self, task, query_x, training=training)
 
     return wrapped
