@@ -206,7 +206,7 @@ def _evaluation(trained, flags):
     from zoo import recipes
 
     data = {k: trained[k] for k in ("dataset", "rotations") if k in trained}
-    return recipes.Evaluation(**{**data, **flags})
+    return recipes.Evaluation(**{"way": 5, "shot": 1, **data, **flags})
 
 
 def _table(rows, classes):

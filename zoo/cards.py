@@ -50,8 +50,7 @@ once, which is transductive.
 - Episodes: {training}.
 - Augmentation: {augmentation}.
 - {changes}
-- {seconds:.0f} minutes on a CPU with {cpus} cores (part of them shared with
-  other work), {parameters:,} parameters.
+- {seconds:.0f} minutes on a CPU with {cpus} cores, {parameters:,} parameters.
 
 ## Made again
 
