@@ -87,11 +87,11 @@ def render(directory):
         table=_table(evaluations),
         data=f"`{recipe['dataset']}`, split `{recipe['split']}`, "
         + _rotations(recipe["rotations"]),
-        training=f"{recipe['steps']:,} steps of {recipe['tasks']} episode(s), "
+        training=f"{recipe['steps']:,} steps of {_count(recipe['tasks'], 'episode')}, "
         f"{recipe['way']}-way {recipe['shot']}-shot with "
         f"{recipe['queries']} queries; Adam, learning rate "
         f"{recipe['learning_rate']} with cosine decay and "
-        f"{recipe['restarts']} warm restart(s)",
+        f"{_count(recipe['restarts'], 'warm restart')}",
         augmentation=_augmentation(recipe["augmentation"]),
         changes=recipe["changes"],
         seconds=recipe["seconds"] / 60,
@@ -151,6 +151,11 @@ def _data(found):
 
 def _accuracy(found):
     return f"{found['accuracy']:.2f} ± {found['interval']:.2f}"
+
+
+def _count(number, noun):
+    """`no warm restarts`, `1 episode`, `4 episodes`."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _one_of(evaluations, key):
