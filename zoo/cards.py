@@ -87,10 +87,10 @@ def render(directory):
         table=_table(evaluations),
         data=f"`{recipe['dataset']}`, split `{recipe['split']}`, "
         + _rotations(recipe["rotations"]),
-        training=f"{recipe['steps']:,} steps of {_count(recipe['tasks'], 'episode')}, "
-        f"{recipe['way']}-way {recipe['shot']}-shot with "
-        f"{recipe['queries']} queries; Adam, learning rate "
-        f"{recipe['learning_rate']} with cosine decay and "
+        training=f"{recipe['steps']:,} steps of "
+        f"{_count(recipe['tasks'], 'episode')}, {recipe['way']}-way "
+        f"{recipe['shot']}-shot with {recipe['queries']} queries; Adam, "
+        f"learning rate {recipe['learning_rate']} with cosine decay and "
         f"{_count(recipe['restarts'], 'warm restart')}",
         augmentation=_augmentation(recipe["augmentation"]),
         changes=recipe["changes"],
