@@ -106,11 +106,14 @@ def test_operations_of_a_step():
 
 def test_ratios_take_the_fastest_peer_of_the_same_kind():
     results = {
-        row: {"milliseconds": 10.0 if row.side == "ours" else 20.0 + number}
+        row: {"milliseconds": 10.0 if row.side == "ours" else 40.0 - number}
         for number, row in enumerate(prototypical_network.variants())
     }
-    pair = prototypical_network.ratios(results)["identical layers, usual"]
-    assert pair == {"tuned": pytest.approx(2.3), "untuned": pytest.approx(2.5)}
+    found = prototypical_network.ratios(results)
+    plain = found["identical layers, usual, own layout"]
+    assert plain == pytest.approx({"tuned": 3.7, "untuned": 3.5})
+    fastest = found["identical layers, usual, fastest"]
+    assert fastest == pytest.approx({"tuned": 3.6, "untuned": 3.4})
 
 
 def test_the_plain_sampler_draws_episodes():

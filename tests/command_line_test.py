@@ -119,7 +119,8 @@ def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
         "learning_curves.png",
     ]
     for path in paths:
-        assert min(Image.open(path).size) > 300
+        with Image.open(path) as picture:
+            assert min(picture.size) > 300
 
 
 def test_train_writes_a_preset_that_loads(capsys, tmp_path, monkeypatch):
