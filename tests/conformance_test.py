@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -452,6 +453,18 @@ def test_an_export_needs_a_new_folder_and_a_built_model(case, tmp_path):
     assert not (tmp_path / "served").exists()
     with pytest.raises(ValueError, match="`filepath` must be a new folder"):
         trained(case).export(tmp_path)
+
+
+@every_case
+def test_an_interrupted_export_leaves_nothing(case, tmp_path, monkeypatch):
+    def dies(source, target):
+        assert (pathlib.Path(source) / "saved_model.pb").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.rename", dies)
+    with pytest.raises(KeyboardInterrupt):
+        trained(case).export(tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
 
 
 @every_case

@@ -77,8 +77,8 @@ class Recipe:
     evaluations: tuple = ()
 
 
-# A distortion shared by a class makes a new class of it, one of each image
-# makes a class wider; both together are worth about half a point.
+# A distortion shared by a class makes a new class of it; one of each image
+# makes a class wider.
 DRAWING = Chain(
     (
         Affine(

@@ -1,7 +1,9 @@
 """The contract of every method: adapt to a support set, infer queries."""
 
 import functools
+import os
 import pathlib
+import tempfile
 
 import keras
 import tensorflow as tf
@@ -346,7 +348,12 @@ class EpisodicModel(keras.Model):
         }
         add("infer", infer, {**query, **parts})
         add("serving_default", serve, {**support, **query})
-        archive.write_out(str(path), verbose=False)
+        # Written beside its place and moved at the end: all of it or nothing.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            part = pathlib.Path(folder) / path.name
+            archive.write_out(str(part), verbose=False)
+            os.rename(part, path)
 
     def _spec(self, key):
         shape = (None, None, *self.example_shapes[key])
