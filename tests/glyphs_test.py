@@ -1,5 +1,6 @@
 """Tests of the letters drawn from fonts."""
 
+import collections
 import unicodedata
 
 import numpy as np
@@ -19,6 +20,15 @@ def cache_dir(tmp_path_factory):
 def splits(cache_dir):
     """All splits: `{split: (examples, labels)}`."""
     return {split: load_glyphs(split, cache_dir=cache_dir) for split in SPLITS}
+
+
+@pytest.fixture(scope="module")
+def combinations(cache_dir, splits):
+    """The same of the protocol "combinations", from the same cache."""
+    return {
+        split: load_glyphs(split, cache_dir=cache_dir, protocol="combinations")
+        for split in SPLITS
+    }
 
 
 def classes(labels):
@@ -157,6 +167,94 @@ def test_second_load_only_reads_the_cache(splits, cache_dir, monkeypatch):
     examples, labels = load_glyphs("test", cache_dir=cache_dir)
     np.testing.assert_array_equal(examples, splits["test"][0])
     np.testing.assert_array_equal(labels, splits["test"][1])
+
+
+class TestCombinations:
+    """The protocol for zero-shot learning."""
+
+    def names(self, combinations, split):
+        return [i.split("/")[1] for i in classes(combinations[split][1])]
+
+    def test_number_of_classes(self, combinations):
+        """As the docstring says, but for the versions of the libraries."""
+        counts = {s: len(classes(x[1])) for s, x in combinations.items()}
+        assert counts["train"] == pytest.approx(814, rel=0.05)
+        assert counts["validation"] == pytest.approx(63, rel=0.15)
+        assert counts["test"] == pytest.approx(103, rel=0.15)
+
+    def test_the_letters_are_those_of_three_scripts(self, splits, combinations):
+        """So any two of them look different, as in the other protocol."""
+        drawings = {
+            label: examples[k * DRAWINGS : (k + 1) * DRAWINGS]
+            for examples, labels in splits.values()
+            for k, label in enumerate(classes(labels))
+            if label.startswith(("Latin", "Greek", "Cyrillic"))
+        }
+        for examples, labels in combinations.values():
+            np.testing.assert_array_equal(
+                labels, np.repeat(classes(labels), DRAWINGS)
+            )
+            for k, label in enumerate(classes(labels)):
+                # Popped: each letter is in one split, once.
+                np.testing.assert_array_equal(
+                    examples[k * DRAWINGS : (k + 1) * DRAWINGS],
+                    drawings.pop(label),
+                )
+        assert not drawings
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_words_of_held_out_letters_are_trained(self, combinations, split):
+        seen = collections.Counter(
+            word
+            for name in self.names(combinations, "train")
+            for word in set(name.split())
+        )
+        bases = {
+            name.split(" WITH ")[0]
+            for name in self.names(combinations, "train")
+        }
+        for name in self.names(combinations, split):
+            assert " WITH " in name
+            assert name.split(" WITH ")[0] in bases
+            assert min(seen[word] for word in name.split()) >= 3
+
+    def test_no_combination_of_words_is_in_two_splits(self, combinations):
+        sets = [
+            frozenset(name.split())
+            for split in SPLITS
+            for name in self.names(combinations, split)
+        ]
+        assert len(set(sets)) == len(sets)
+
+    def test_letters_without_marks_are_trained(self, combinations):
+        train = classes(combinations["train"][1])
+        assert "Latin/LATIN CAPITAL LETTER A" in train
+        assert "Greek/GREEK SMALL LETTER OMEGA" in train
+        assert "Cyrillic/CYRILLIC CAPITAL LETTER ZHE" in train
+
+    def test_a_letter_less_leaves_the_choice_of_the_others(self, combinations):
+        """Nearly: the letter may have made another's parts frequent."""
+        labels = np.concatenate([classes(i[1]) for i in combinations.values()])
+        whole = glyphs._splits_of_combinations(sorted(labels))
+        for split, (_, own) in combinations.items():
+            assert {i for i in whole if whole[i] == split} == set(own)
+        for label in labels[::100]:
+            fewer = [i for i in labels if i != label]
+            rest = glyphs._splits_of_combinations(fewer)
+            assert sum(rest[i] != whole[i] for i in fewer) <= 3
+
+    def test_rotations(self, combinations, cache_dir):
+        examples, names = load_glyphs(
+            "test", rotations=True, cache_dir=cache_dir, protocol="combinations"
+        )
+        assert len(examples) == len(names)
+        assert len(examples) == 4 * len(combinations["test"][0])
+
+    def test_unknown_protocol(self):
+        with pytest.raises(
+            ValueError, match="`protocol` must be .*Received: protocol='words'"
+        ):
+            load_glyphs("train", protocol="words")
 
 
 def test_rotations_are_classes(splits, cache_dir):

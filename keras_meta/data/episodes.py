@@ -75,25 +75,25 @@ def episode_dataset(
     """
     way_range = _number_or_range("way", way, 2, "a task needs a choice")
     shot_range = _number_or_range("shot", shot, 1, "a class needs a support")
-    _check_integer("queries", queries, 0)
-    _check_integer("seed", seed, None)
-    _check_integer("start", start, 0)
+    check_integer("queries", queries, 0)
+    check_integer("seed", seed, None)
+    check_integer("start", start, 0)
     if not hasattr(examples, "shape"):
         examples = np.asarray(examples)
-    table = _ClassTable(examples, labels, groups)
+    table = ClassTable(examples, labels, groups)
     table.check(way_range[1], shot_range[1], queries)
-    take = _taker(examples)
+    take = row_taker(examples)
     padded = len(set(way_range)) > 1 or len(set(shot_range)) > 1
 
     def draw(index):
-        rows, classes, support, weight = _draw_rows(
+        rows, classes, support, weight = draw_rows(
             table, way_range, shot_range, queries, (seed, index)
         )
         if augmentation is None:
             # Twice `take` costs less than cutting one result in two.
             support_x, query_x = take(rows[:support]), take(rows[support:])
         else:
-            seed_of_its_own = _fold(seed, index)
+            seed_of_its_own = fold_seed(seed, index)
             values = augmentation(take(rows), classes, seed_of_its_own)
             support_x, query_x = values[:support], values[support:]
         targets = tf.one_hot(classes, way_range[1]) * weight[:, None]
@@ -126,7 +126,7 @@ def label_groups(labels):
     return np.array([str(label).split("/")[0] for label in labels])
 
 
-class _ClassTable:
+class ClassTable:
     """Which rows of the examples belong to which class and group.
 
     `members: (classes, most)` int32 row numbers, padded with zeros;
@@ -195,7 +195,7 @@ class _ClassTable:
             )
 
 
-def _draw_rows(table, way_range, shot_range, queries, seed):
+def draw_rows(table, way_range, shot_range, queries, seed):
     """Draws the rows of one episode.
 
     Returns:
@@ -264,14 +264,14 @@ def _integer_from(uniform, bounds):
     return low + tf.minimum(drawn, high - low)
 
 
-def _fold(seed, index):
+def fold_seed(seed, index):
     """A seed of its own for the augmentation of episode `index`."""
     return tf.random.experimental.stateless_fold_in(
         tf.stack([tf.cast(seed, "int64"), index]), 1
     )
 
 
-def _taker(examples):
+def row_taker(examples):
     """The function that draws rows of the examples as float32 tensors."""
     if hasattr(examples, "take") and not isinstance(examples, np.ndarray):
         return examples.take
@@ -292,7 +292,7 @@ def _taker(examples):
     return lambda rows: tf.gather(stored, rows)
 
 
-def _check_integer(name, value, least):
+def check_integer(name, value, least):
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(
             f"`{name}` must be an integer. Received: {name}={value!r}"
@@ -312,7 +312,7 @@ def _number_or_range(name, value, least, why):
             f"Received: {name}={value!r}"
         )
     for number in pair:
-        _check_integer(name, number, None)
+        check_integer(name, number, None)
     if pair[0] < least:
         raise ValueError(
             f"`{name}` must be at least {least}: {why}. "

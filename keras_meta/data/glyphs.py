@@ -1,6 +1,8 @@
 """Letters of many scripts, drawn from the fonts that Matplotlib ships."""
 
+import collections
 import functools
+import hashlib
 import pathlib
 import unicodedata
 
@@ -18,6 +20,12 @@ SPLITS = {
     "validation": ("Georgian",),
     "test": ("Cyrillic", "Armenian", "Lao"),
 }
+PROTOCOLS = ("scripts", "combinations")
+# The protocol "combinations": the share of letters that these splits draw,
+# before letters are given back whose parts training would lack, and how many
+# letters of the training split must have each part of a held-out letter.
+HELD_OUT = {"test": 0.2, "validation": 0.12}
+LEAST_SEEN = 3
 # The font files that hold letters of these scripts; the others of
 # Matplotlib hold mathematical symbols, or ASCII under odd encodings.
 STYLES = (
@@ -74,7 +82,9 @@ SHIFT = 2 / 28
 OVERSAMPLING = 3
 
 
-def load_glyphs(split, rotations=False, size=28, cache_dir=None):
+def load_glyphs(
+    split, rotations=False, size=28, cache_dir=None, protocol="scripts"
+):
     """Loads letters of six scripts: Omniglot's form, without a download.
 
     Each letter (Unicode category L, but not the modifier letters Lm, which
@@ -89,11 +99,26 @@ def load_glyphs(split, rotations=False, size=28, cache_dir=None):
     so no letter of the test split looks like one that was trained on. A
     letter turned by 90 degrees may still look like another letter.
 
+    With the protocol `"scripts"`, each split has scripts of its own:
+
     | split | scripts | classes | drawings |
     |---|---|---|---|
     | train | Latin, Greek | 903 | 18060 |
     | validation | Georgian | 103 | 2060 |
     | test | Cyrillic, Armenian, Lao | 157 | 3140 |
+
+    The protocol `"combinations"` is for zero-shot learning (see
+    `describe_glyphs`). It has the scripts with letters that bear marks, and
+    holds out letters such as E WITH ACUTE by a hash of their names. None has
+    the words of a letter in another split, but its base (LATIN SMALL LETTER
+    E) and each of its marks (ACUTE) occur in at least 3 training letters.
+    Letters without marks, or with rare ones, are in the training split.
+
+    | split | Latin | Greek | Cyrillic | classes | drawings |
+    |---|---|---|---|---|---|
+    | train | 598 | 139 | 77 | 814 | 16280 |
+    | validation | 43 | 20 | 0 | 63 | 1260 |
+    | test | 83 | 20 | 0 | 103 | 2060 |
 
     Counted with Matplotlib 3.11 and Pillow 13.0; other versions may differ
     by a few. The drawings are made on first use, in a few seconds, and kept
@@ -107,6 +132,7 @@ def load_glyphs(split, rotations=False, size=28, cache_dir=None):
             depend on it.
         cache_dir: Where the arrays are kept; by default `keras_meta` in
             Keras' own folder.
+        protocol: `"scripts"` or `"combinations"`: what the splits are.
 
     Returns:
         `(examples, labels)`: uint8 `(n, size, size, 1)`, ink 255 on 0,
@@ -115,12 +141,17 @@ def load_glyphs(split, rotations=False, size=28, cache_dir=None):
         `script/letter/degrees`. The drawings of a letter follow each other.
 
     Raises:
-        ValueError: For an unknown split, or a size that is not an integer
-            of at least 8.
+        ValueError: For an unknown split or protocol, or a size that is not
+            an integer of at least 8.
     """
     if split not in SPLITS:
         raise ValueError(
             f"`split` must be one of {tuple(SPLITS)}. Received: split={split!r}"
+        )
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"`protocol` must be one of {PROTOCOLS}. "
+            f"Received: protocol={protocol!r}"
         )
     if (
         isinstance(size, bool)
@@ -134,8 +165,12 @@ def load_glyphs(split, rotations=False, size=28, cache_dir=None):
     arrays = cached_arrays(
         f"glyphs_{size}_v1", lambda: _build(int(size)), cache_dir
     )
-    examples = arrays[f"{split}_examples"]
-    labels = np.repeat(arrays[f"{split}_labels"], DRAWINGS)
+    if protocol == "combinations":
+        examples, labels = _combinations(arrays, split)
+    else:
+        examples = arrays[f"{split}_examples"]
+        labels = arrays[f"{split}_labels"]
+    labels = np.repeat(labels, DRAWINGS)
     if rotations:
         return rotations_as_classes(examples, labels)
     return examples, labels
@@ -158,6 +193,54 @@ def _build(size):
             [f"{_script(i)}/{unicodedata.name(i)}" for i in members]
         )
     return arrays
+
+
+def _combinations(arrays, split):
+    """The letters of one split of the protocol "combinations".
+
+    Args:
+        arrays: What `_build` returned, for the protocol "scripts".
+        split: Name of the split.
+
+    Returns:
+        Pair of the drawings `(letters * DRAWINGS, size, size, 1)` and the
+        labels `(letters,)`.
+    """
+    labels = np.concatenate([arrays[f"{name}_labels"] for name in SPLITS])
+    examples = np.concatenate([arrays[f"{name}_examples"] for name in SPLITS])
+    splits = _splits_of_combinations(labels.tolist())
+    inside = np.array([splits.get(label) == split for label in labels])
+    return examples[np.repeat(inside, DRAWINGS)], labels[inside]
+
+
+def _splits_of_combinations(labels):
+    """A dict label -> split; scripts without marked letters are left out."""
+    parts = {label: _base_and_marks(label) for label in labels}
+    marked = [label for label in labels if len(parts[label]) > 1]
+    scripts = {label.split("/")[0] for label in marked}
+    splits = {i: "train" for i in labels if i.split("/")[0] in scripts}
+    seen = collections.Counter(part for i in splits for part in parts[i])
+    # One by one, because taking a letter may make another's part rare. In
+    # the order of the hash, so that other fonts hardly change the choice.
+    for share, label in sorted((_share(label), label) for label in marked):
+        rare = any(seen[part] <= LEAST_SEEN for part in parts[label])
+        if share < sum(HELD_OUT.values()) and not rare:
+            test = share < HELD_OUT["test"]
+            splits[label] = "test" if test else "validation"
+            seen.subtract(parts[label])
+    return splits
+
+
+def _base_and_marks(label):
+    """The parts of a name: `X WITH Y AND Z` are X, Y and Z."""
+    base, _, marks = label.partition(" WITH ")
+    return (base, *marks.split(" AND ")) if marks else (base,)
+
+
+def _share(label):
+    """A number in [0, 1), uniform over labels: always the same for one."""
+    digest = hashlib.sha256(label.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _font_path(style):

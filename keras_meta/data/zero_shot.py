@@ -1,0 +1,155 @@
+"""Zero-shot episodes: classes given by descriptions, not by examples."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_meta.data.episodes import (
+    PARALLEL_CALLS,
+    ClassTable,
+    check_integer,
+    draw_rows,
+    fold_seed,
+    row_taker,
+)
+
+
+def zero_shot_dataset(
+    examples,
+    labels,
+    descriptions,
+    way,
+    queries,
+    seed,
+    start=0,
+    augmentation=None,
+):
+    """Draws an endless stream of zero-shot episodes.
+
+    Episode `i` draws `way` classes, gives them the positions 0 to `way - 1`
+    in random order, and draws `queries` different examples of each. The
+    support set is one description of each class instead of examples (Snell
+    et al. 2017, "Prototypical Networks for Few-shot Learning", section 2.7).
+    The episode depends on `(seed, i)` alone, so the stream is the same on
+    every machine, `shard` splits it, and `start` resumes it.
+
+    Args:
+        examples: Array `(n, ...)` or image source, as for `episode_dataset`.
+        labels: Array `(n,)` of any kind; equal labels are one class.
+        descriptions: Dict with a vector `(attributes,)` for each label, and
+            perhaps for others, or an array `(classes, attributes)` in the
+            order of `np.unique(labels)`. Numbers of any range.
+        way: Classes in an episode, at least 2; at most all of them.
+        queries: Query examples of a class, at least 1.
+        seed: Integer: which stream.
+        start: Integer, at least 0: the first episode.
+        augmentation: Optional function `(images, classes, seed) -> images`
+            for the queries; see `keras_meta.data.augmentation`.
+
+    Returns:
+        A `tf.data.Dataset` without end of `(episode, query_y)`. The episode
+        is a dict: `support_x (way, attributes)`, the descriptions by
+        position; `support_y (way, way)`, the identity; `query_x (way *
+        queries, ...)` in random order. The target is `query_y (way *
+        queries, way)`; all float32. `.batch(n)` makes meta-batches.
+
+    Raises:
+        ValueError: If a number is out of range, if there are fewer classes
+            than `way`, if a class has fewer examples than `queries` or no
+            description, if descriptions are not vectors of one length, or
+            if values are NaN or infinite, or out of range in `examples`.
+
+    Example:
+
+    >>> images = np.zeros((12, 28, 28, 1), "uint8")
+    >>> labels = np.repeat(["bee", "cat", "hen"], 4)
+    >>> legs_and_wings = {"bee": [6, 4], "cat": [4, 0], "hen": [2, 2]}
+    >>> episodes = zero_shot_dataset(
+    ...     images, labels, legs_and_wings, way=2, queries=3, seed=0)
+    >>> episode, query_y = next(iter(episodes.batch(16)))
+    >>> episode["support_x"].shape.as_list(), query_y.shape.as_list()
+    ([16, 2, 2], [16, 6, 2])
+    """
+    check_integer("way", way, 2)
+    check_integer("queries", queries, 1)
+    check_integer("seed", seed, None)
+    check_integer("start", start, 0)
+    if not hasattr(examples, "shape"):
+        examples = np.asarray(examples)
+    table = ClassTable(examples, labels, None)
+    table.check(way, 0, 0)
+    _check_sizes(table, queries)
+    _, codes = np.unique(np.asarray(labels), return_inverse=True)
+    codes = tf.constant(codes, "int32")
+    vectors = tf.constant(_vectors(descriptions, table.names))
+    take = row_taker(examples)
+
+    def draw(index):
+        # An episode without support examples: all its rows are queries.
+        rows, positions, _, _ = draw_rows(
+            table, (way, way), (0, 0), queries, (seed, index)
+        )
+        # The class at each position: all rows there have the same.
+        classes = tf.math.unsorted_segment_max(
+            tf.gather(codes, rows), positions, way
+        )
+        query_x = take(rows)
+        if augmentation is not None:
+            query_x = augmentation(query_x, positions, fold_seed(seed, index))
+        episode = {
+            "support_x": tf.gather(vectors, classes),
+            "support_y": tf.eye(way),
+            "query_x": query_x,
+        }
+        return episode, tf.one_hot(positions, way)
+
+    indices = tf.data.Dataset.counter(start)
+    return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
+
+
+def _check_sizes(table, queries):
+    smallest = int(np.argmin(table.sizes))
+    size = int(table.sizes[smallest])
+    if size < queries:
+        raise ValueError(
+            "`queries` must not exceed the number of examples of any class; "
+            f"class {table.names[smallest]!s} has {size}. "
+            f"Received: queries={queries}"
+        )
+
+
+def _vectors(descriptions, names):
+    """float32 `(classes, attributes)`, in the order of `names`."""
+    if isinstance(descriptions, dict):
+        descriptions = _in_order(descriptions, names.tolist())
+    vectors = np.asarray(descriptions, "float32")
+    if vectors.ndim != 2 or len(vectors) != len(names):
+        raise ValueError(
+            "`descriptions` must be a dict of vectors, or an array with a "
+            f"row for each of the {len(names)} classes. "
+            f"Received: an array of shape {vectors.shape}"
+        )
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            "`descriptions` must be finite. Received: NaN or infinite values "
+            f"for class {names[np.argmin(finite)]!s}"
+        )
+    return vectors
+
+
+def _in_order(descriptions, names):
+    missing = [name for name in names if name not in descriptions]
+    if missing:
+        raise ValueError(
+            "`descriptions` must describe every class. Received: nothing for "
+            f"{len(missing)} of {len(names)} classes, such as {missing[0]}"
+        )
+    vectors = [np.asarray(descriptions[name], "float32") for name in names]
+    for name, vector in zip(names, vectors, strict=True):
+        if vector.ndim != 1 or vector.shape != vectors[0].shape:
+            raise ValueError(
+                "`descriptions` must be vectors of one length. Received: "
+                f"shape {vectors[0].shape} for class {names[0]}, "
+                f"{vector.shape} for class {name}"
+            )
+    return vectors
