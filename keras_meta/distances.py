@@ -131,6 +131,35 @@ def get(distance):
     return distance
 
 
+def pairwise(distance, x, y):
+    """Runs a distance and checks the shape of what it returns.
+
+    Args:
+        distance: Function `(x, y) -> distance`.
+        x: `(tasks, n, dim)`.
+        y: `(tasks, m, dim)`.
+
+    Returns:
+        Tensor `(tasks, n, m)`, float32 at least.
+
+    Raises:
+        ValueError: If the function returns another shape.
+    """
+    found = distance(x, y)
+    expected = (*x.shape[:-1], y.shape[-2])
+    shape = tuple(found.shape)
+    if len(shape) != len(expected) or any(
+        a is not None and b is not None and a != b
+        for a, b in zip(shape, expected, strict=True)
+    ):
+        raise ValueError(
+            "`distance` must return (..., n, m) for x of (..., n, dim) and y "
+            f"of (..., m, dim), here {expected}. Received: "
+            f"distance={distance.__name__}, which returned {shape}"
+        )
+    return at_least_float32(found)
+
+
 def serialize(distance):
     """The name that `get` finds, or a config that Keras deserializes."""
     name = getattr(distance, "__name__", None)

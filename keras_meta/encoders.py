@@ -78,6 +78,123 @@ def conv4_strided(filters=64, flatten=False, name="conv4_strided"):
     return keras.Sequential([*layers, last], name=name)
 
 
+def relation_encoder(filters=64, name="relation_encoder"):
+    """The embedding module of Relation Networks (Sung et al. 2018).
+
+    Four blocks of convolution, batch norm and ReLU; the first two without
+    padding and with max-pool. It keeps maps: 28 x 28 gives `5 x 5 x
+    filters`, 84 x 84 gives `19 x 19 x filters`.
+
+    Args:
+        filters: Channels of every convolution.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to maps `(batch, height, width, filters)`.
+    """
+    layers = []
+    for block in range(4):
+        pooled = block < 2
+        layers += [
+            keras.layers.Conv2D(
+                filters,
+                3,
+                padding="valid" if pooled else "same",
+                use_bias=False,
+            ),
+            EpisodicBatchNormalization(),
+            *([keras.layers.MaxPooling2D()] if pooled else []),
+            keras.layers.ReLU(),
+        ]
+    return keras.Sequential(layers, name=name)
+
+
+def koch(convolution_l2=0.0, dense_l2=0.0, name="koch"):
+    """The twin of the convolutional Siamese network (Koch et al. 2015).
+
+    Convolutions of 64 (10 x 10), 128 (7 x 7), 128 (4 x 4) and 256 (4 x 4)
+    filters, max-pool after the first three, and 4096 sigmoids, for images of
+    105 x 105: 38,947,648 parameters, 156 MB.
+
+    Weights start as in the paper, but for those of the dense layer: its
+    standard deviation of 0.2 on 9216 inputs saturates the sigmoids, and
+    0.01 trains.
+
+    Args:
+        convolution_l2, dense_l2: Factors of the squared weights that are
+            added to the loss; the paper searched up to 0.1 for each layer.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, 4096)`, each in `(0, 1)`.
+    """
+    start = dict(
+        kernel_initializer=keras.initializers.RandomNormal(0, 0.01),
+        bias_initializer=keras.initializers.RandomNormal(0.5, 0.01),
+    )
+    layers = []
+    for filters, size in ((64, 10), (128, 7), (128, 4), (256, 4)):
+        layers += [
+            keras.layers.Conv2D(
+                filters,
+                size,
+                kernel_regularizer=keras.regularizers.L2(convolution_l2),
+                **start,
+            ),
+            keras.layers.MaxPooling2D(),
+            keras.layers.ReLU(),
+        ]
+    # The last convolution is not pooled.
+    del layers[-2]
+    return keras.Sequential(
+        [
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dense(
+                4096,
+                "sigmoid",
+                kernel_regularizer=keras.regularizers.L2(dense_l2),
+                **start,
+            ),
+        ],
+        name=name,
+    )
+
+
+def koch_small(filters=64, units=256, name="koch_small"):
+    """A small twin for CPUs and images of 28 x 28, after Koch et al. (2015).
+
+    As `koch`: four convolutions without batch norm, max-pool after the first
+    three, then sigmoids; with 3 x 3 filters.
+
+    Args:
+        filters: Channels of every convolution.
+        units: Width of the embedding.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, units)`, each in `(0, 1)`.
+    """
+    layers = []
+    for _ in range(4):
+        layers += [
+            keras.layers.Conv2D(
+                filters, 3, padding="same", kernel_initializer="he_normal"
+            ),
+            keras.layers.MaxPooling2D(),
+            keras.layers.ReLU(),
+        ]
+    del layers[-2]
+    return keras.Sequential(
+        [
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dense(units, "sigmoid"),
+        ],
+        name=name,
+    )
+
+
 def mlp(units=(256, 128, 64, 64), name="mlp"):
     """Fully connected layers, each with batch norm and ReLU.
 

@@ -1,6 +1,10 @@
 """Keras layers of the methods."""
 
+from keras_meta.layers.context_embedding import QueryContext, SupportContext
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
+from keras_meta.layers.learned_scale import LearnedScale
+from keras_meta.layers.relation_head import RelationHead
 from keras_meta.layers.residual_block import ResidualBlock
+from keras_meta.layers.weighted_l1 import WeightedL1

@@ -1,13 +1,18 @@
 """Prototypical Networks (Snell, Swersky and Zemel, 2017)."""
 
 import keras
-from keras import ops
 
 from keras_meta import distances
 from keras_meta.models.episodic_model import EpisodicModel
-from keras_meta.ops import batch_apply, class_counts, class_means, mask_absent
+from keras_meta.ops import (
+    batch_apply,
+    check_vectors,
+    class_counts,
+    class_means,
+    joint_apply,
+    mask_absent,
+)
 from keras_meta.serialization import register
-from keras_meta.statistics import StatisticsScope
 
 
 @register
@@ -62,35 +67,26 @@ class PrototypicalNetwork(EpisodicModel):
 
     def infer(self, task, query_x, training=False):
         embeddings = self.embed(query_x, training)
-        logits = -self.distance(embeddings, task["prototypes"])
+        logits = -distances.pairwise(
+            self.distance, embeddings, task["prototypes"]
+        )
         return mask_absent(logits, task["present"])
 
     def embed(self, examples, training=False):
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`."""
         embeddings = batch_apply(self.encoder, examples, training)
-        if len(embeddings.shape) != 3:
-            raise ValueError(
-                "`encoder` must return a vector for each example, (batch, "
-                "dim); end it with a Flatten or GlobalAveragePooling2D "
-                "layer. Received: an output of shape "
-                f"{(None, *embeddings.shape[2:])}"
-            )
-        return embeddings
+        return check_vectors("encoder", embeddings)
 
     def call(self, episodes, training=False):
         if not training:
             return super().call(episodes)
         self.check_episodes(episodes)
-        support_x, support_y, query_x = (
-            episodes[key] for key in ("support_x", "support_y", "query_x")
+        support_y = episodes["support_y"]
+        support, queries = joint_apply(
+            self.encoder, episodes["support_x"], episodes["query_x"]
         )
-        support = ops.shape(support_x)[1]
-        with StatisticsScope("batch"):
-            embeddings = self.embed(
-                ops.concatenate([support_x, query_x], axis=1), training
-            )
-        prototypes = class_means(embeddings[:, :support], support_y)
-        logits = -self.distance(embeddings[:, support:], prototypes)
+        prototypes = class_means(check_vectors("encoder", support), support_y)
+        logits = -distances.pairwise(self.distance, queries, prototypes)
         return mask_absent(logits, class_counts(support_y))
 
     def get_config(self):

@@ -1,0 +1,41 @@
+"""A positive factor that can be trained."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_meta.serialization import register
+
+
+@register
+class LearnedScale(keras.layers.Layer):
+    """Multiplies by `initial * exp(log_scale)`, positive in training too.
+
+    Args:
+        initial: Positive, finite number: the scale before training.
+
+    Raises:
+        ValueError: If `initial` is not positive.
+    """
+
+    def __init__(self, initial=1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not (isinstance(initial, int | float) and 0 < initial < math.inf):
+            raise ValueError(
+                "`scale` must be a positive number. "
+                f"Received: scale={initial!r}"
+            )
+        self.initial = initial
+
+    def build(self, input_shape):
+        self.log_scale = self.add_weight(
+            shape=(), name="log_scale", initializer="zeros", autocast=False
+        )
+
+    def call(self, inputs):
+        scale = self.initial * ops.exp(self.log_scale)
+        return inputs * ops.cast(scale, inputs.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "initial": self.initial}

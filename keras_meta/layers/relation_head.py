@@ -1,0 +1,152 @@
+"""The learned comparator of Relation Networks (Sung et al. 2018)."""
+
+import keras
+from keras import ops
+
+from keras_meta.layers.episodic_batch_normalization import (
+    EpisodicBatchNormalization,
+)
+from keras_meta.serialization import register
+from keras_meta.statistics import merged_tasks
+
+LEAST_SIZE = 4
+
+
+def pair_maps(class_maps, query_maps):
+    """Puts the maps of each class and each query into one pair.
+
+    Args:
+        class_maps: `(tasks, way, height, width, channels)`.
+        query_maps: `(tasks, query, height, width, channels)`.
+
+    Returns:
+        Tensor `(tasks, query, way, height, width, 2 * channels)`, the class
+        before the query, as in the paper's code.
+    """
+    way, query = ops.shape(class_maps)[1], ops.shape(query_maps)[1]
+    return ops.concatenate(
+        [
+            ops.repeat(class_maps[:, None], query, axis=1),
+            ops.repeat(query_maps[:, :, None], way, axis=2),
+        ],
+        axis=-1,
+    )
+
+
+@register
+class RelationHead(keras.layers.Layer):
+    """Scores how well each query fits each class.
+
+    Class and query maps are concatenated along the channels and go through
+    two blocks of 3 x 3 convolution, batch norm, ReLU and max-pool and two
+    dense layers, the last with one output (Sung et al. 2018, figure 3).
+
+    The pairs themselves are never made: a convolution of concatenated maps
+    is the sum of two convolutions, so the first layer runs once for each
+    class and once for each query instead of once for each pair of them.
+
+    Args:
+        filters: Channels of both convolutions.
+        units: Width of the first dense layer.
+        padding: `"same"`, as the paper's code has it for maps of 5 x 5
+            (Omniglot), or `"valid"`, for 19 x 19 (mini-ImageNet).
+
+    Raises:
+        ValueError: If the maps are too small to be pooled twice.
+    """
+
+    def __init__(self, filters=64, units=8, padding="same", **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.units = units
+        self.padding = padding
+
+    def build(self, class_maps_shape, query_maps_shape):
+        *_, height, width, channels = class_maps_shape
+        policy = dict(dtype=self.dtype_policy)
+
+        def convolution():
+            return keras.layers.Conv2D(
+                self.filters, 3, padding=self.padding, use_bias=False, **policy
+            )
+
+        def dense(units, activation):
+            # As in the authors' code: the first scores are all alike.
+            return keras.layers.Dense(
+                units,
+                activation,
+                kernel_initializer=keras.initializers.RandomNormal(0, 0.01),
+                bias_initializer="ones",
+                **policy,
+            )
+
+        def pooled():
+            return [
+                EpisodicBatchNormalization(**policy),
+                keras.layers.MaxPooling2D(**policy),
+                keras.layers.ReLU(**policy),
+            ]
+
+        self.first = convolution()
+        self.first.build((None, height, width, 2 * channels))
+        self.rest = keras.Sequential(
+            [
+                *pooled(),
+                convolution(),
+                *pooled(),
+                keras.layers.Flatten(**policy),
+                dense(self.units, "relu"),
+                dense(1, None),
+            ]
+        )
+        lost = 0 if self.padding == "same" else 2
+        after = [(size - lost) // 2 - lost for size in (height, width)]
+        if min(after) < 2:
+            least = LEAST_SIZE if lost == 0 else 2 * LEAST_SIZE + 2
+            raise ValueError(
+                "`encoder` must return maps of at least "
+                f"{least} x {least} for a relation head with padding="
+                f"{self.padding!r}. Received: maps of {height} x {width}"
+            )
+        self.rest.build((None, height - lost, width - lost, self.filters))
+
+    def call(self, class_maps, query_maps, training=False):
+        """Scores all pairs.
+
+        Args:
+            class_maps: `(tasks, way, height, width, channels)`.
+            query_maps: `(tasks, query, height, width, channels)`.
+            training: Python bool.
+
+        Returns:
+            Logits `(tasks, query, way)`.
+        """
+        tasks, way = ops.shape(class_maps)[:2]
+        query = ops.shape(query_maps)[1]
+        of_class, of_query = ops.split(self.first.kernel, 2, axis=2)
+        pairs = self._convolve(query_maps, of_query)[:, :, None]
+        pairs = pairs + self._convolve(class_maps, of_class)[:, None]
+        with merged_tasks(tasks):
+            scores = self.rest(
+                ops.reshape(pairs, (-1, *pairs.shape[3:])), training=training
+            )
+        return ops.reshape(scores, (tasks, query, way))
+
+    def compute_output_shape(self, class_maps_shape, query_maps_shape):
+        return (*query_maps_shape[:2], class_maps_shape[1])
+
+    def _convolve(self, maps, kernel):
+        """Convolves maps `(tasks, n, h, w, c)` of all tasks at once."""
+        tasks, count = ops.shape(maps)[:2]
+        merged = ops.reshape(maps, (-1, *maps.shape[2:]))
+        kernel = ops.cast(kernel, merged.dtype)
+        out = ops.conv(merged, kernel, padding=self.padding)
+        return ops.reshape(out, (tasks, count, *out.shape[1:]))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "units": self.units,
+            "padding": self.padding,
+        }

@@ -1,0 +1,233 @@
+"""Matching Networks (Vinyals et al., 2016)."""
+
+import keras
+from keras import ops
+
+from keras_meta import distances
+from keras_meta.layers.context_embedding import QueryContext, SupportContext
+from keras_meta.layers.learned_scale import LearnedScale
+from keras_meta.models.episodic_model import EpisodicModel
+from keras_meta.ops import (
+    ABSENT_LOGIT,
+    at_least_float32,
+    batch_apply,
+    check_vectors,
+    class_counts,
+    class_sums,
+    joint_apply,
+    mask_absent,
+)
+from keras_meta.serialization import register
+
+AGGREGATIONS = ("attention", "class_logit")
+
+
+@register
+class MatchingNetwork(EpisodicModel):
+    """Classifies a query by its attention over the support set.
+
+    With `f` the encoder of queries, `g` that of the support, and `c` the
+    cosine (Vinyals et al. 2016, equations 1 and 2):
+
+        a(x, x_i) = softmax_i(scale * c(f(x), g(x_i)))
+        p(y = k | x) = sum_i a(x, x_i) [y_i = k]
+
+    `infer` returns `log p`, computed in log space; its softmax is `p`, so a
+    cross-entropy from logits is the paper's loss and nothing is normalised
+    twice. In training, a shared encoder sees support and queries as one
+    batch.
+
+    With `full_context=True` support and queries are embedded in the light of
+    the whole support set (`SupportContext`, `QueryContext`); the order of
+    the support then matters, and `episode_dataset` shuffles it.
+
+    The task is a dict of `embeddings (tasks, support, dim)` and `labels
+    (tasks, support, way)`. Padding gets no attention; a class without
+    support examples gets the logit -1e9.
+
+    Args:
+        encoder: Keras model or layer, examples `(batch, ...)` to embeddings
+            `(batch, dim)`.
+        support_encoder: Optional encoder of its own for the support; by
+            default `encoder` serves both.
+        distance: Name of a distance of `keras_meta.distances` or a
+            registered function; `c` is its negative. The paper's is
+            `"cosine"`, up to a constant that the softmax cancels.
+        scale: Positive factor of the similarities. The default is the
+            paper's 1; cosines of what comes out of a ReLU lie in [0, 1], so
+            `p` of the true class then cannot exceed `e / (e + way - 1)` for
+            one shot, and larger scales (10, or learned) train far better.
+        learnable_scale: Whether the scale is trained from there.
+        full_context: Whether embeddings are in full context.
+        read_steps: Steps of attention of a query in full context.
+        aggregation: `"attention"` as above, or `"class_logit"`: the logit
+            of a class is the sum of its scaled similarities, as in the code
+            of Ravi and Larochelle (2017); the same for one shot.
+        **kwargs: `statistics`, `preprocessing`, `name`: see
+            `EpisodicModel`.
+
+    Raises:
+        ValueError: For an unknown distance or aggregation, a scale that is
+            not positive, a distance of the wrong shape, or an encoder whose
+            output is not a vector for each example.
+
+    Example:
+
+    >>> model = MatchingNetwork(
+    ...     keras_meta.encoders.conv4(filters=8), scale=10.0)
+    >>> support_x = np.random.rand(2, 3, 28, 28, 1).astype("float32")
+    >>> support_y = np.stack([np.eye(3, dtype="float32")] * 2)
+    >>> task = model.adapt(support_x, support_y)
+    >>> log_p = model.infer(task, support_x[:, :1])
+    >>> bool(np.allclose(np.exp(log_p).sum(-1), 1))
+    True
+    """
+
+    def __init__(
+        self,
+        encoder,
+        support_encoder=None,
+        distance="cosine",
+        scale=1.0,
+        learnable_scale=False,
+        full_context=False,
+        read_steps=3,
+        aggregation="attention",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if aggregation not in AGGREGATIONS:
+            raise ValueError(
+                f"`aggregation` must be one of {AGGREGATIONS}. "
+                f"Received: aggregation={aggregation!r}"
+            )
+        self.encoder = encoder
+        self.support_encoder = support_encoder
+        self.distance = distances.get(distance)
+        # Distances are float32 at least, so the scale is not cast down.
+        self.scale = LearnedScale(
+            scale, trainable=learnable_scale, autocast=False
+        )
+        self.learnable_scale = learnable_scale
+        self.full_context = full_context
+        self.read_steps = read_steps
+        self.aggregation = aggregation
+        if full_context:
+            # As distances are, whatever the policy.
+            wide = "float64" if self.compute_dtype == "float64" else "float32"
+            self.support_context = SupportContext(dtype=wide)
+            self.query_context = QueryContext(read_steps, dtype=wide)
+
+    def adapt(self, support_x, support_y, training=False):
+        if self.support_encoder is not None and self.statistics == "support":
+            raise ValueError(
+                '`statistics="support"` needs one encoder for support and '
+                "queries, whose moments it hands on. Received: "
+                f"support_encoder={self.support_encoder.name!r}"
+            )
+        encoder = self.support_encoder or self.encoder
+        return self._remember(
+            batch_apply(encoder, support_x, training), support_y
+        )
+
+    def infer(self, task, query_x, training=False):
+        return self._attend(task, batch_apply(self.encoder, query_x, training))
+
+    def embed(self, examples, training=False):
+        """Embeds queries `(tasks, n, ...)`, without context."""
+        embeddings = batch_apply(self.encoder, examples, training)
+        return check_vectors("encoder", embeddings)
+
+    def call(self, episodes, training=False):
+        if not training or self.support_encoder is not None:
+            return super().call(episodes, training)
+        self.check_episodes(episodes)
+        support, queries = joint_apply(
+            self.encoder, episodes["support_x"], episodes["query_x"]
+        )
+        task = self._remember(support, episodes["support_y"])
+        return self._attend(task, queries)
+
+    def read_attention(self, task, query_x):
+        """The attention of queries over the support at every read step.
+
+        Args:
+            task: What `adapt` returned.
+            query_x: `(tasks, query, ...)`, floats.
+
+        Returns:
+            Tensor `(read_steps, tasks, query, support)`; rows sum to 1.
+
+        Raises:
+            ValueError: If the model has no full context.
+        """
+        if not self.full_context:
+            raise ValueError(
+                "Only a model with `full_context=True` reads the support in "
+                "steps. Received: full_context=False"
+            )
+        queries = at_least_float32(self.embed(query_x))
+        support, labels = task["embeddings"], task["labels"]
+        return self.query_context.read(queries, support, _filled(labels))[1]
+
+    def _remember(self, embeddings, support_y):
+        embeddings = check_vectors("encoder", at_least_float32(embeddings))
+        support_y = ops.cast(support_y, embeddings.dtype)
+        if self.full_context:
+            embeddings = self.support_context(
+                embeddings, filled=_filled(support_y)
+            )
+        return {"embeddings": embeddings, "labels": support_y}
+
+    def _attend(self, task, embeddings):
+        support, labels = task["embeddings"], task["labels"]
+        queries = check_vectors("encoder", at_least_float32(embeddings))
+        if self.full_context:
+            queries = self.query_context(
+                queries, support, filled=_filled(labels)
+            )
+        similarities = self.scale(
+            -distances.pairwise(self.distance, queries, support)
+        )
+        if self.aggregation == "class_logit":
+            by_support = ops.swapaxes(similarities, 1, 2)
+            sums = class_sums(by_support, labels)
+            logits = mask_absent(ops.swapaxes(sums, 1, 2), class_counts(labels))
+        else:
+            logits = _class_log_sums(similarities, labels)
+        # Log p: the logits less the log of their exponentials' sum.
+        return ops.log_softmax(logits, axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "support_encoder": self.support_encoder
+            and keras.saving.serialize_keras_object(self.support_encoder),
+            "distance": distances.serialize(self.distance),
+            "scale": self.scale.initial,
+            "learnable_scale": self.learnable_scale,
+            "full_context": self.full_context,
+            "read_steps": self.read_steps,
+            "aggregation": self.aggregation,
+        }
+
+
+def _filled(labels):
+    """Bool `(tasks, support)`: which rows are not padding."""
+    return ops.any(labels > 0, axis=-1)
+
+
+def _class_log_sums(similarities, labels):
+    """`log sum_{i in class} exp(similarity_i)`, -1e9 for an empty class.
+
+    Args:
+        similarities: `(tasks, query, support)`.
+        labels: One-hot `(tasks, support, way)`.
+
+    Returns:
+        Tensor `(tasks, query, way)`.
+    """
+    absent = ops.cast(ABSENT_LOGIT, similarities.dtype)
+    by_class = ops.where(labels[:, None] > 0, similarities[..., None], absent)
+    return ops.logsumexp(by_class, axis=2)

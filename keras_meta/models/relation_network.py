@@ -1,0 +1,137 @@
+"""Relation Networks (Sung et al., 2018)."""
+
+import keras
+from keras import ops
+
+from keras_meta.layers.relation_head import RelationHead
+from keras_meta.models.episodic_model import EpisodicModel
+from keras_meta.ops import (
+    at_least_float32,
+    batch_apply,
+    class_counts,
+    class_means,
+    class_sums,
+    mask_absent,
+    row_shares,
+)
+from keras_meta.serialization import register
+from keras_meta.statistics import current_scope
+
+AGGREGATIONS = {"sum": class_sums, "mean": class_means}
+SCORES = ("sigmoid", "softmax")
+
+
+@register
+class RelationNetwork(EpisodicModel):
+    """Learns how to compare a query with a class.
+
+    With `v_k` the sum of the feature maps of class `k` and `g` a small
+    convolutional network on both maps, put side by side along the channels
+    (Sung et al. 2018, equations 1 and 2):
+
+        v_k = sum(encoder(x_i) : y_i = k)
+        r_k(x) = sigmoid(g([v_k, encoder(x)]))
+        loss = mean over queries and classes of (r_k(x) - [y = k])^2
+
+    `infer` returns the scores `r`, in `[0, 1]`, and compiling with the loss
+    `"mse"` gives the paper's. Support and queries are encoded in passes of
+    their own, and batch norm uses the moments of each pass, in training and
+    afterwards, as the authors do: predictions are then transductive. Set
+    `statistics="running"` for predictions that do not depend on each other.
+
+    The task is a dict of `class_maps (tasks, way, height, width, channels)`
+    and `present (tasks, way)`; a class without support has the score 0.
+
+    Args:
+        encoder: Keras model or layer, examples `(batch, ...)` to feature
+            maps `(batch, height, width, channels)`.
+        relation: Optional layer `(class_maps, query_maps, training=...) ->
+            logits (tasks, query, way)`; a `RelationHead` by default.
+        aggregation: `"sum"` of the maps of a class, the paper's, or
+            `"mean"`, which keeps their scale when the shot changes.
+        scores: `"sigmoid"`, or `"softmax"`: `infer` then returns the logits
+            of `g`, for a cross-entropy loss.
+        statistics: As for `EpisodicModel`; `"batch"` by default.
+        **kwargs: `preprocessing`, `name`: see `EpisodicModel`.
+
+    Raises:
+        ValueError: For an unknown choice, or an encoder whose output is not
+            a feature map.
+
+    Example:
+
+    >>> model = RelationNetwork(keras_meta.encoders.relation_encoder(8))
+    >>> support_x = np.random.rand(2, 3, 28, 28, 1).astype("float32")
+    >>> support_y = np.stack([np.eye(3, dtype="float32")] * 2)
+    >>> task = model.adapt(support_x, support_y)
+    >>> tuple(task["class_maps"].shape)
+    (2, 3, 5, 5, 8)
+    >>> tuple(model.infer(task, support_x[:, :1]).shape)
+    (2, 1, 3)
+    """
+
+    def __init__(
+        self,
+        encoder,
+        relation=None,
+        aggregation="sum",
+        scores="sigmoid",
+        statistics="batch",
+        **kwargs,
+    ):
+        super().__init__(statistics=statistics, **kwargs)
+        for name, value, known in (
+            ("aggregation", aggregation, tuple(AGGREGATIONS)),
+            ("scores", scores, SCORES),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {known}. "
+                    f"Received: {name}={value!r}"
+                )
+        self.encoder = encoder
+        self.relation = relation or RelationHead(dtype=self.dtype_policy)
+        self.aggregation = aggregation
+        self.scores = scores
+
+    def adapt(self, support_x, support_y, training=False):
+        maps = self._feature_maps(support_x, training)
+        class_maps = AGGREGATIONS[self.aggregation](maps, support_y)
+        scope = current_scope()
+        if scope is not None and scope.mode == "collect":
+            # The support pass has no pairs of its own; for the moments of
+            # the relation module it is compared with itself.
+            self.relation(class_maps, maps, training=training)
+        return {"class_maps": class_maps, "present": class_counts(support_y)}
+
+    def infer(self, task, query_x, training=False):
+        maps = self._feature_maps(query_x, training)
+        logits = self.relation(task["class_maps"], maps, training=training)
+        logits = mask_absent(at_least_float32(logits), task["present"])
+        return logits if self.scores == "softmax" else ops.sigmoid(logits)
+
+    def probabilities(self, predictions):
+        if self.scores == "softmax":
+            return super().probabilities(predictions)
+        return row_shares(predictions)
+
+    def _feature_maps(self, examples, training):
+        """Encodes examples `(tasks, n, ...)` as `(tasks, n, h, w, c)`."""
+        maps = batch_apply(self.encoder, examples, training)
+        if len(maps.shape) != 5:
+            raise ValueError(
+                "`encoder` must return feature maps, (batch, height, width, "
+                "channels), such as `keras_meta.encoders.relation_encoder()`; "
+                "leave out a last Flatten or pooling to vectors. Received: an "
+                f"output of shape {(None, *maps.shape[2:])}"
+            )
+        return maps
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "relation": keras.saving.serialize_keras_object(self.relation),
+            "aggregation": self.aggregation,
+            "scores": self.scores,
+        }
