@@ -1,9 +1,9 @@
-"""Episodes, embeddings and learning curves as Matplotlib figures.
+"""Episodes, embeddings, attention, scores and learning curves as figures.
 
-The figures are made without `pyplot`: there is no backend to choose and no
-global list that keeps them alive. A notebook shows them, `save_figure` writes
-them. Correct and wrong, and the classes, differ by a sign as well as by a
-colour that colour-blind readers can tell apart.
+The Matplotlib figures are made without `pyplot`: there is no backend to choose
+and no global list that keeps them alive. A notebook shows them, `save_figure`
+writes them. Correct and wrong, and the classes, differ by a sign as well as by
+a colour that colour-blind readers can tell apart.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
@@ -35,6 +35,7 @@ CORRECT, WRONG, NEUTRAL = "#00795a", "#c4320a", "#8c8c8c"
 PICTURE, GAP, MARGIN, HEADER = 1.1, 0.16, 0.12, 0.34
 LETTERS = 7.5
 LINE = 1.25 * LETTERS / 72
+BARS = 0.56
 
 
 def plot_episode(episode, probabilities=None, class_names=None, max_queries=15):
@@ -85,26 +86,18 @@ def plot_episode(episode, probabilities=None, class_names=None, max_queries=15):
     probabilities = _check_probabilities(
         probabilities, (len(episode["query_x"]), way)
     )
-    if class_names is None:
-        class_names = [f"class {k}" for k in range(way)]
-    elif len(class_names) != way:
-        raise ValueError(
-            f"`class_names` must hold one name for each of the {way} classes. "
-            f"Received: {len(class_names)} names"
-        )
+    class_names = _check_names(class_names, way)
     if not isinstance(max_queries, int | np.integer) or max_queries < 1:
         raise ValueError(
             "`max_queries` must be a positive integer. "
             f"Received: max_queries={max_queries}"
         )
-    shots = episode["support_y"].sum(axis=0).astype(int)
+    shots = episode["support_y"].sum(axis=0)
     present = np.flatnonzero(shots)
     bands = -(-len(present) // 10)
     columns = max(-(-len(present) // bands), 5)
-    few, most = shots[present].min(), shots.max()
     rows = [
-        f"Support set: {len(present)}-way, "
-        + (f"{most}-shot" if few == most else f"{few} to {most} shots"),
+        _support_header(shots),
         *_support_rows(episode, class_names, present, columns),
     ]
     header, cells = _query_cells(
@@ -218,6 +211,197 @@ def plot_embeddings(
         _add_class_legend(figure, names, prototypes is not None)
     else:
         _annotate_classes(axes, points[:count], indices, names)
+    return figure
+
+
+def plot_attention(
+    attention,
+    support_x,
+    query_x,
+    support_y=None,
+    query_y=None,
+    class_names=None,
+):
+    """Draws how one query's attention over the support set changes.
+
+    With full context embeddings a Matching Network reads the support set
+    several times before it classifies a query (Vinyals et al. 2016, equations
+    3 to 6). Under each support picture stands a bar for each read step, all
+    in one scale; a dotted line marks even attention. The pictures of the true
+    class have a check mark and a thick green frame, and their bars are
+    hatched. Pictures stay in the order given, which full context depends on;
+    more than 10 are broken into bands.
+
+    Args:
+        attention: Array `(read_steps, support)`, each row a distribution:
+            `read_attention(...)[:, task, query]` of `MatchingNetwork`.
+        support_x: Array `(support, height, width, channels)` with values in
+            `[0, 1]` (or integers 0 to 255) and 1 or 3 channels, drawn as
+            `plot_episode` does; at most 30 pictures that are not padding.
+        query_x: Array `(height, width, channels)`.
+        support_y: Array `(support, way)`, one-hot, or None: the classes,
+            written above the pictures. All-zero rows are padding, which is
+            not drawn.
+        query_y: Array `(way,)`, one-hot, or None: the true class, which
+            `support_y` must go with.
+        class_names: Sequence of `way` names. Defaults to `class 0`,
+            `class 1`, ...
+
+    Returns:
+        A `matplotlib.figure.Figure`: one Axes for the query, and then for
+        each band one Axes for each picture and one for each read step.
+
+    Raises:
+        ValueError: For shapes that do not fit together, rows of `attention`
+            that are not distributions, values out of range, labels that are
+            not one-hot, or too many support pictures.
+
+    Example:
+
+    >>> pictures = np.random.default_rng(0).random((3, 8, 8, 1))
+    >>> figure = plot_attention(
+    ...     [[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]],
+    ...     pictures,
+    ...     pictures[2],
+    ...     support_y=np.eye(3),
+    ...     query_y=[0, 0, 1],
+    ... )
+    >>> [axes.get_ylabel() for axes in figure.axes[4:]]
+    ['read 1\\n50% on ✓', 'read 2\\n80% on ✓']
+    """
+    support, query = _check_query(support_x, query_x)
+    header, titles = "Support set", [""] * len(support)
+    kept = np.full(len(support), True)
+    true = np.full(len(support), False)
+    caption = ""
+    if support_y is not None:
+        support_y = _check_one_hot(
+            support_y, "support_y", "support_x", len(support)
+        )
+        names = _check_names(class_names, support_y.shape[1])
+        header = _support_header(support_y.sum(axis=0))
+        kept = support_y.any(axis=1)
+        if query_y is not None:
+            k = _check_true_class(query_y, len(names))
+            true = support_y[:, k] == 1
+            caption = _fit(f"true: {names[k]}", lines=3)
+        titles = [
+            _fit(("✓\xa0" if right else "") + names[k], lines=2)
+            for k, right in zip(support_y.argmax(axis=1), true, strict=True)
+        ]
+    elif query_y is not None or class_names is not None:
+        raise ValueError(
+            "`support_y` must be given where `query_y` or `class_names` is. "
+            "Received: support_y=None"
+        )
+    attention = _check_attention(attention, kept)
+    cells = [
+        _Cell(support[i], titles[i], "", CORRECT, 3)
+        if true[i]
+        else _Cell(support[i], titles[i])
+        for i in np.flatnonzero(kept)
+    ]
+    labels = [f"read {step}" for step in range(1, len(attention) + 1)]
+    true = true[kept]
+    if query_y is not None:
+        shares = attention[:, true].sum(axis=1)
+        labels = [
+            f"{label}\n{_percent(share)} on ✓"
+            for label, share in zip(labels, shares, strict=True)
+        ]
+    query = _Cell(query, "", caption)
+    return _draw_attention(header, query, cells, attention, true, labels)
+
+
+def plot_score_histogram(scores, same, bins=20):
+    """Draws the scores of same and of different pairs, and the threshold.
+
+    A Siamese network verifies whether two examples are of one class (Koch et
+    al. 2015): a score above 0.5 says so. Each kind of pairs is a histogram of
+    its own, whose shares sum to 100%; different pairs are filled, same pairs
+    hatched. The title is the verification accuracy, the share of all pairs
+    that are judged rightly; the legend counts them for each kind.
+
+    Args:
+        scores: Array `(n,)` in `[0, 1]`: what the model returns for each pair
+            of `keras_meta.data.pair_dataset`, as a vector.
+        same: Array `(n,)`, bool or 0 and 1: which pairs are of one class. At
+            least one is, and one is not.
+        bins: Positive even integer, so that 0.5 is between two bins. A bin
+            holds its upper but not its lower end, as 0.5 is not above 0.5.
+
+    Returns:
+        A `matplotlib.figure.Figure` with one Axes.
+
+    Raises:
+        ValueError: For unequal lengths, scores that are NaN or out of range,
+            pairs of one kind only, or an odd number of bins.
+
+    Example:
+
+    >>> figure = plot_score_histogram([0.9, 0.4, 0.2, 0.1], [1, 1, 0, 0])
+    >>> figure.axes[0].get_title()
+    'Verification accuracy at 0.5: 75.0% of 4 pairs'
+    """
+    scores, same = _check_scores(scores, same)
+    whole = isinstance(bins, int | np.integer) and not isinstance(bins, bool)
+    if not whole or bins < 2 or bins % 2:
+        raise ValueError(
+            "`bins` must be a positive even integer, so that the threshold "
+            f"0.5 is between two bins. Received: bins={bins!r}"
+        )
+    right = (scores > 0.5) == same
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for kind, label, style in (
+        (
+            ~same,
+            "different classes",
+            {"fill": True, "color": COLOURS[0], "alpha": 0.6},
+        ),
+        (
+            same,
+            "same class",
+            {"hatch": "////", "edgecolor": COLOURS[2], "linewidth": 1.5},
+        ),
+    ):
+        # NumPy's bins hold their lower ends: those of 1 - score will do.
+        counts, edges = np.histogram(1 - scores[kind], bins, (0, 1))
+        axes.stairs(
+            counts[::-1] / kind.sum(),
+            edges,
+            label=f"{label}: {right[kind].sum()} of {kind.sum()} right",
+            **style,
+        )
+    axes.axvline(0.5, color="black", linewidth=1.2, linestyle="--")
+    axes.margins(y=0.12)
+    axes.set(
+        title=f"Verification accuracy at 0.5: {right.mean():.1%} "
+        f"of {len(same)} pairs",
+        xlabel="Score: predicted probability of the same class",
+        ylabel="Share of the pairs of a kind",
+        xlim=(0, 1),
+    )
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for x, alignment, verdict in (
+        (0.49, "right", "← judged different"),
+        (0.51, "left", "judged same →"),
+    ):
+        axes.text(
+            x,
+            0.99,
+            verdict,
+            transform=axes.get_xaxis_transform(),
+            ha=alignment,
+            va="top",
+            fontproperties=_font(),
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -342,6 +526,14 @@ class _Cell:
     frame: float = 0.6
 
 
+def _support_header(shots):
+    """`shots (way,)`: how many examples each class has."""
+    few, most = int(min(shots[shots > 0])), int(max(shots))
+    return f"Support set: {np.count_nonzero(shots)}-way, " + (
+        f"{most}-shot" if few == most else f"{few} to {most} shots"
+    )
+
+
 def _support_rows(episode, names, present, columns):
     """Rows of cells (None where a class has no such shot)."""
     pictures = [
@@ -444,6 +636,115 @@ def _draw_rows(rows, columns):
                 _draw_cell(axes, cell)
         top = bottom - below - GAP
     return figure
+
+
+def _draw_attention(header, query, cells, attention, true, labels):
+    """The query at the left, bands of pictures above their bars at the right.
+
+    Args:
+        header: String above the pictures.
+        query: The cell of the query.
+        cells: `support` cells.
+        attention: `(read_steps, support)`.
+        true: Bool `(support,)`: which cells are of the query's class.
+        labels: `read_steps` strings.
+    """
+    bands = -(-len(cells) // 10)
+    columns = -(-len(cells) // bands)
+    shape = query.picture.shape
+    picture_height = PICTURE * float(np.clip(shape[0] / shape[1], 0.5, 2))
+    step = PICTURE + GAP
+    start = MARGIN + PICTURE + 2 * GAP
+    titles = LINE * max(_count(cell.title) for cell in cells)
+    caption = LINE * _count(query.caption)
+    band_height = titles + picture_height
+    read_height = BARS + GAP / 2
+    width = start + max(columns, 2) * step - GAP + MARGIN
+    height = (
+        2 * MARGIN
+        + HEADER
+        + caption
+        + bands * (band_height + len(labels) * read_height + 2 * GAP)
+    )
+    figure = Figure(figsize=(width, height))
+
+    def write(x, y, text, **style):
+        figure.text(x / width, y / height, text, va="top", **style)
+
+    def add_axes(left, bottom, wide, high):
+        box = (left / width, bottom / height, wide / width, high / height)
+        return figure.add_axes(box)
+
+    top = height - MARGIN
+    bold = {"fontsize": LETTERS + 2, "fontweight": "bold"}
+    write(MARGIN, top - 0.06, "Query", **bold)
+    write(start, top - 0.06, header, **bold)
+    top -= HEADER
+    peak, even = attention.max(), 1 / len(cells)
+    for first in range(0, len(cells), columns):
+        members = range(first, min(first + columns, len(cells)))
+        bottom = top - titles - picture_height
+        if not first:
+            place = (MARGIN, bottom, PICTURE, picture_height)
+            _draw_cell(add_axes(*place), query)
+        for column, i in enumerate(members):
+            left = start + column * step
+            place = (left, bottom, PICTURE, picture_height)
+            _draw_cell(add_axes(*place), cells[i])
+        top -= band_height + (0 if first else caption)
+        for read, label in enumerate(labels):
+            top -= read_height
+            # Each picture's bar is in the middle of its column.
+            place = (start - GAP / 2, top, len(members) * step, BARS)
+            axes = add_axes(*place)
+            axes.set(
+                xlim=(-0.5, len(members) - 0.5),
+                # The value stands above the highest bar.
+                ylim=(0, peak * BARS / (BARS - LINE)),
+            )
+            if first:
+                # The sum on the true class is of all bands.
+                label = label.split("\n")[0]
+            shares = attention[read, members]
+            _draw_bars(axes, shares, true[members], even, label)
+        top -= 2 * GAP
+    note = f"dotted line: even attention, {_percent(even)}"
+    write(start, top + GAP, note, fontproperties=_font())
+    return figure
+
+
+def _draw_bars(axes, shares, true, even, label):
+    """A bar with its value for each of `shares (columns,)`."""
+    for column, share in enumerate(shares):
+        style = {"color": COLOURS[0]}
+        if true[column]:
+            style = {"color": CORRECT, "hatch": "///", "edgecolor": "white"}
+        axes.bar(column, share, width=0.55, linewidth=0, **style)
+        axes.annotate(
+            _percent(share),
+            (column, share),
+            (0, 1.5),
+            textcoords="offset points",
+            ha="center",
+            fontproperties=_font(),
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
+    axes.axhline(even, color=NEUTRAL, linewidth=0.9, linestyle=":")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.spines["bottom"].set_color(NEUTRAL)
+    axes.set_ylabel(
+        label,
+        rotation=0,
+        ha="right",
+        va="center",
+        labelpad=4,
+        fontproperties=_font(),
+    )
+
+
+def _percent(share):
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def _draw_cell(axes, cell):
@@ -638,38 +939,149 @@ def _check_episode(episode):
         raise ValueError(f"{expected}Received: no {sorted(missing)}")
     arrays = {}
     for name in ("support_x", "query_x"):
-        pictures = np.asarray(episode[name])
-        if pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
-            raise ValueError(
-                f"`{name}` must have the shape (examples, height, width, "
-                "channels) with 1 or 3 channels; take one task of a batch. "
-                f"Received: {name}.shape={pictures.shape}"
-            )
-        arrays[name] = to_unit_range(pictures, name)
+        arrays[name] = _check_pictures(episode[name], name)
     way = None
     for x, y in (("support_x", "support_y"), ("query_x", "query_y")):
         if episode.get(y) is None:
             continue
-        one_hot = np.asarray(episode[y])
-        way = one_hot.shape[-1:] if way is None else way
-        if one_hot.shape != (len(arrays[x]), *way):
-            raise ValueError(
-                f"`{y}` must have the shape (examples, way), with a row for "
-                f"each of the {len(arrays[x])} examples of {x} and the same "
-                f"way throughout. Received: {y}.shape={one_hot.shape}"
-            )
-        if not np.isin(one_hot, (0, 1)).all() or (one_hot.sum(1) > 1).any():
-            raise ValueError(
-                f"`{y}` must be one-hot, or zero where padded. Received: a "
-                f"row {one_hot[np.argmax(np.abs(one_hot).sum(1))]}"
-            )
-        arrays[y] = one_hot
-    if not arrays["support_y"].any():
+        arrays[y] = _check_one_hot(episode[y], y, x, len(arrays[x]), way)
+        way = arrays[y].shape[1]
+    return arrays
+
+
+def _check_pictures(pictures, name):
+    pictures = np.asarray(pictures)
+    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
+        raise ValueError(
+            f"`{name}` must have the shape (examples, height, width, "
+            "channels) with 1 or 3 channels; take one task of a batch. "
+            f"Received: {name}.shape={pictures.shape}"
+        )
+    return to_unit_range(pictures, name)
+
+
+def _check_one_hot(one_hot, y, x, count, way=None):
+    """Checks labels `y` of the `count` examples `x`; zero rows are padding."""
+    one_hot = np.asarray(one_hot)
+    way = one_hot.shape[-1:] if way is None else (way,)
+    if one_hot.shape != (count, *way):
+        raise ValueError(
+            f"`{y}` must have the shape (examples, way), with a row for "
+            f"each of the {count} examples of {x} and the same "
+            f"way throughout. Received: {y}.shape={one_hot.shape}"
+        )
+    if not np.isin(one_hot, (0, 1)).all() or (one_hot.sum(1) > 1).any():
+        raise ValueError(
+            f"`{y}` must be one-hot, or zero where padded. Received: a "
+            f"row {one_hot[np.argmax(np.abs(one_hot).sum(1))]}"
+        )
+    if y == "support_y" and not one_hot.any():
         raise ValueError(
             "`support_y` must hold at least one labelled example. Received: "
             "all rows are zero"
         )
-    return arrays
+    return one_hot
+
+
+def _check_names(class_names, way):
+    if class_names is None:
+        return [f"class {k}" for k in range(way)]
+    if len(class_names) != way:
+        raise ValueError(
+            f"`class_names` must hold one name for each of the {way} classes. "
+            f"Received: {len(class_names)} names"
+        )
+    return [str(name) for name in class_names]
+
+
+def _check_query(support_x, query_x):
+    """Casts the pictures of the support set and that of one query."""
+    support = _check_pictures(support_x, "support_x")
+    if not len(support):
+        raise ValueError(
+            "`support_x` must hold at least one picture. "
+            f"Received: support_x.shape={support.shape}"
+        )
+    query = np.asarray(query_x)
+    if query.shape != support.shape[1:]:
+        raise ValueError(
+            "`query_x` must be one picture (height, width, channels) of the "
+            f"shape of those of support_x, here {support.shape[1:]}. "
+            f"Received: query_x.shape={query.shape}"
+        )
+    return support, to_unit_range(query, "query_x")
+
+
+def _check_true_class(query_y, way):
+    query_y = np.asarray(query_y)
+    if query_y.shape != (way,) or sorted(query_y) != [0] * (way - 1) + [1]:
+        raise ValueError(
+            "`query_y` must be the one-hot label (way,) of the query, here "
+            f"of {way} classes. Received: query_y={query_y}"
+        )
+    return int(query_y.argmax())
+
+
+def _check_attention(attention, kept):
+    """Returns `(read_steps, pictures)` for the pictures `kept (support,)`."""
+    attention = np.asarray(attention).astype("float64")
+    if attention.shape[1:] != kept.shape or not len(attention):
+        raise ValueError(
+            "`attention` must have the shape (read_steps, support), here "
+            f"(read_steps, {len(kept)}); take one query of one task. "
+            f"Received: attention.shape={attention.shape}"
+        )
+    if kept.sum() > 30:
+        raise ValueError(
+            "`support_x` must hold at most 30 pictures that are not padding, "
+            "to be readable; draw an episode of fewer classes or shots. "
+            f"Received: {kept.sum()} pictures"
+        )
+    attention = attention[:, kept]
+    sums = attention.sum(axis=1)
+    # Written so that NaN fails too.
+    if not ((attention >= 0).all() and (abs(sums - 1) < 1e-3).all()):
+        raise ValueError(
+            "`attention` must hold distributions: rows that are not negative "
+            "and, without padding, sum to 1. Received: values from "
+            f"{attention.min():g} to {attention.max():g}, and sums from "
+            f"{sums.min():g} to {sums.max():g}"
+        )
+    return attention
+
+
+def _check_scores(scores, same):
+    """Casts the scores to float64 and `same` to bool."""
+    scores, same = np.asarray(scores).astype("float64"), np.asarray(same)
+    if scores.ndim != 1 or scores.shape != same.shape:
+        raise ValueError(
+            "`scores` and `same` must both have the shape (n,), one entry "
+            f"for each pair. Received: scores.shape={scores.shape}, "
+            f"same.shape={same.shape}"
+        )
+    if np.isnan(scores).any():
+        raise ValueError(
+            "`scores` must not be NaN. Received: "
+            f"{np.isnan(scores).sum()} of {len(scores)} values are NaN"
+        )
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError(
+            "`scores` must lie in [0, 1]; pass logits through a sigmoid "
+            f"first. Received: values from {scores.min():g} to "
+            f"{scores.max():g}"
+        )
+    if not np.isin(same, (0, 1)).all():
+        raise ValueError(
+            "`same` must hold bools, or 0 and 1. "
+            f"Received: values {np.unique(same)}"
+        )
+    same = same.astype(bool)
+    if same.all() or not same.any():
+        raise ValueError(
+            "`same` must hold at least one same and one different pair. "
+            f"Received: {same.sum()} same and {(~same).sum()} different pairs"
+        )
+    return scores, same
 
 
 def _check_probabilities(probabilities, shape):
