@@ -27,6 +27,10 @@ examples:
 """
 
 
+# Verification pairs in a histogram of scores.
+PAIRS = 2000
+
+
 def main(arguments=None):
     """Runs the command line.
 
@@ -118,7 +122,8 @@ def evaluate_command(options):
             f"{', '.join('--' + name.replace('_', '-') for name in flags)}."
         )
     recipe = recipes.RECIPES.get(trained.get("name"))
-    evaluations = [_evaluation(trained, flags)]
+    statistics = {"statistics": model.statistics}
+    evaluations = [_evaluation(trained, {**statistics, **flags})]
     if recipe and not flags:
         evaluations = recipe.evaluations
     results = []
@@ -168,18 +173,25 @@ def export_command(options):
 
 def plot_command(options):
     """Draws an episode, a map of embeddings and the learning curves."""
+    import keras_meta as km
     from zoo import evaluate, pictures, recipes
 
     trained = _trained_recipe(zoo.preset_directory(options.name))
     model = zoo.load(options.name)
     flags = {"episodes": 1, **_given(options, recipes.Evaluation)}
-    episodes = evaluate.evaluation_episodes(_evaluation(trained, flags))
+    evaluation = _evaluation(trained, flags)
+    pairs = None
+    if isinstance(model, km.models.SiameseNetwork):
+        pairs = evaluate.evaluation_episodes(
+            dataclasses.replace(evaluation, stream="pairs", episodes=PAIRS)
+        )
     for path in pictures.draw(
         model,
-        episodes,
+        evaluate.evaluation_episodes(evaluation),
         options.output,
         trained.get("history"),
         options.method,
+        pairs,
     ):
         print(path)
 
@@ -206,7 +218,10 @@ def _evaluation(trained, flags):
     from zoo import recipes
 
     data = {k: trained[k] for k in ("dataset", "rotations") if k in trained}
-    return recipes.Evaluation(**{"way": 5, "shot": 1, **data, **flags})
+    usual = {"way": 5, "shot": 1}
+    if trained.get("stream") == "zero_shot":
+        usual.update(shot=0, stream="zero_shot")
+    return recipes.Evaluation(**{**usual, **data, **flags})
 
 
 def _table(rows, classes):
@@ -229,10 +244,12 @@ def _table(rows, classes):
 
 
 def _sentence(found):
+    from zoo import cards
+
     return (
         f"{found['accuracy']:.2f} ± {found['interval']:.2f} % "
-        f"{found['way']}-way {found['shot']}-shot, {found['dataset']} "
-        f"{found['split']}, batch norm: {found['statistics']}"
+        f"{cards.setting(found)}, {cards.data(found)}, batch norm: "
+        f"{found['statistics']}"
     )
 
 
@@ -377,8 +394,8 @@ def _add_evaluation_flags(sub):
     sub.add_argument(
         "--dataset",
         metavar="NAME",
-        help="omniglot, omniglot-lake, "
-        "omniglot-random1200 or glyphs (default: what it was trained on)",
+        help="omniglot, omniglot-lake, omniglot-random1200, glyphs, "
+        "glyph-combinations or cub (default: what it was trained on)",
     )
     sub.add_argument("--split", help="train, validation or test (default)")
     for name, what in (
@@ -391,7 +408,7 @@ def _add_evaluation_flags(sub):
     sub.add_argument(
         "--statistics",
         choices=("running", "batch", "support"),
-        help="batch-norm statistics (default: running)",
+        help="batch-norm statistics (default: the model's own)",
     )
     sub.add_argument(
         "--within-groups",

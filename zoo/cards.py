@@ -35,8 +35,9 @@ model.export("served")                 # a SavedModel that learns new classes
 
 ## Measured
 
-Mean accuracy over {episodes} episodes with {queries} queries per class,
-in percent, with its 95% interval; in brackets what the paper reports.
+Mean accuracy over {episodes} episodes (or pairs) with {queries} queries
+per class, in percent, with its 95% interval; in brackets what the paper
+reports.
 
 {table}
 
@@ -47,7 +48,7 @@ once, which is transductive.
 ## Trained
 
 - Data: {data}.
-- Episodes: {training}.
+- Steps: {training}.
 - Augmentation: {augmentation}.
 - {changes}
 - {seconds:.0f} minutes on a CPU with {cpus} cores, {parameters:,} parameters.
@@ -87,17 +88,34 @@ def render(directory):
         table=_table(evaluations),
         data=f"`{recipe['dataset']}`, split `{recipe['split']}`, "
         + _rotations(recipe["rotations"]),
-        training=f"{recipe['steps']:,} steps of "
-        f"{_count(recipe['tasks'], 'episode')}, {recipe['way']}-way "
-        f"{recipe['shot']}-shot with {recipe['queries']} queries; Adam, "
-        f"learning rate {recipe['learning_rate']} with cosine decay and "
-        f"{_count(recipe['restarts'], 'warm restart')}",
+        training=_training(recipe),
         augmentation=_augmentation(recipe["augmentation"]),
         changes=recipe["changes"],
         seconds=recipe["seconds"] / 60,
         cpus=recipe["cpus"],
         parameters=recipe["parameters"],
         versions=", ".join(f"{k} {v}" for k, v in results["versions"].items()),
+    )
+
+
+def _training(recipe):
+    """The steps, the loss and the optimizer of a recipe, in words."""
+    if recipe["stream"] == "pairs":
+        each = f"{recipe['tasks']} pairs"
+        if recipe["within_groups"]:
+            each += " within one alphabet each"
+    else:
+        each = (
+            f"{_count(recipe['tasks'], 'episode')}, {setting(recipe)} with "
+            f"{recipe['queries']} queries"
+        )
+    clipped = ""
+    if recipe["clip_norm"]:
+        clipped = f", gradients clipped to a norm of {recipe['clip_norm']}"
+    return (
+        f"{recipe['steps']:,} of {each}; {recipe['loss'].replace('_', ' ')}; "
+        f"Adam, learning rate {recipe['learning_rate']} with cosine decay and "
+        f"{_count(recipe['restarts'], 'warm restart')}{clipped}"
     )
 
 
@@ -124,29 +142,39 @@ def with_zoo_table(text):
         raise ValueError(f"`text` must hold the marks {START!r} and {END!r}.")
     before, rest = text.split(START, 1)
     lines = [
-        "| preset | episodes | ours, 95% interval | paper |",
-        "|---|---|---|---|",
+        "| preset | episodes | batch norm | ours, 95% interval | paper |",
+        "|---|---|---|---|---|",
     ]
     for name in zoo.list_presets():
         for found in read_results(zoo.PRESETS / name):
-            if found["statistics"] == "running":
-                published = found["published"] or "-"
+            published = found["published"] or "-"
+            if found["statistics"] == "running" or found["published"]:
                 lines.append(
-                    f"| [`{name}`](zoo/presets/{name}/{CARD}) | {_data(found)}"
-                    f", {found['way']}-way {found['shot']}-shot "
+                    f"| [`{name}`](zoo/presets/{name}/{CARD}) | {data(found)}"
+                    f", {setting(found)} | {found['statistics']} "
                     f"| {_accuracy(found)} | {published} |"
                 )
     table = "\n".join(lines) + "\n"
     return before + START + table + END + rest.split(END, 1)[1]
 
 
-def _data(found):
-    data = f"{found['dataset']} {found['split']}"
+def data(found):
+    """What a measurement was made on, in words."""
+    words = f"{found['dataset']} {found['split']}"
     if found["within_groups"]:
-        data += ", within one alphabet"
-    if not found["rotations"]:
-        data += ", not rotated"
-    return data
+        words += ", within one alphabet"
+    if not found["rotations"] and found["dataset"].startswith("omniglot"):
+        words += ", not rotated"
+    return words
+
+
+def setting(found):
+    """The kind of a measurement or a training, in words."""
+    if found["stream"] == "pairs":
+        return "pairs"
+    if found["stream"] == "zero_shot":
+        return f"{found['way']}-way zero-shot"
+    return f"{found['way']}-way {found['shot']}-shot"
 
 
 def _accuracy(found):
@@ -165,15 +193,15 @@ def _one_of(evaluations, key):
 
 def _table(evaluations):
     lines = [
-        "| data | way | shot | statistics | accuracy |",
-        "|---|---|---|---|---|",
+        "| data | setting | statistics | accuracy |",
+        "|---|---|---|---|",
     ]
     for found in evaluations:
         accuracy = _accuracy(found)
         if found["published"] is not None:
             accuracy += f" ({found['published']})"
         lines.append(
-            f"| {_data(found)} | {found['way']} | {found['shot']} "
+            f"| {data(found)} | {setting(found)} "
             f"| {found['statistics']} | {accuracy} |"
         )
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import pathlib
 
+import keras
 import numpy as np
 
 import keras_meta as km
@@ -25,19 +26,7 @@ def evaluation_episodes(evaluation):
     Returns:
         A finite, batched `tf.data.Dataset`.
     """
-    examples, labels = recipes.load_split(
-        evaluation.dataset, evaluation.split, evaluation.rotations
-    )
-    groups = km.data.label_groups(labels) if evaluation.within_groups else None
-    episodes = km.data.episode_dataset(
-        examples,
-        labels,
-        way=evaluation.way,
-        shot=evaluation.shot,
-        queries=evaluation.queries,
-        seed=evaluation.seed,
-        groups=groups,
-    )
+    episodes = recipes.stream(evaluation)
     each = evaluation.way * (evaluation.shot + evaluation.queries)
     tasks = max(1, EXAMPLES_AT_ONCE // each)
     return episodes.take(evaluation.episodes).batch(tasks).prefetch(2)
@@ -46,6 +35,9 @@ def evaluation_episodes(evaluation):
 def evaluate(model, evaluation, verbose=0):
     """Runs one measurement.
 
+    The accuracy is the mean over episodes, or the share of pairs whose score
+    is on the right side of 1/2.
+
     Args:
         model: An `EpisodicModel` with weights; it is compiled anew.
         evaluation: A `zoo.recipes.Evaluation`.
@@ -53,21 +45,27 @@ def evaluate(model, evaluation, verbose=0):
 
     Returns:
         Dict of the fields of `evaluation` with `accuracy` and `interval`,
-        the half width of the 95% interval over episodes, both in percent.
+        the half width of its 95% interval, both in percent.
     """
     before, model.statistics = model.statistics, evaluation.statistics
+    if evaluation.stream == "pairs":
+        metric = keras.metrics.BinaryAccuracy(name="accuracy")
+    else:
+        metric = km.metrics.AccuracyInterval(name="accuracy")
     # Keras wants a loss; this one fits predictions of any kind.
-    model.compile(
-        loss="mse", metrics=[km.metrics.AccuracyInterval(name="accuracy")]
-    )
+    model.compile(loss="mse", metrics=[metric])
     logs = model.evaluate(
         evaluation_episodes(evaluation), return_dict=True, verbose=verbose
     )
     model.statistics = before
+    accuracy = float(logs["accuracy"])
+    # A pair is right or wrong, so its variance is known.
+    binomial = 1.96 * (accuracy * (1 - accuracy) / evaluation.episodes) ** 0.5
+    interval = float(logs.get("accuracy_interval", binomial))
     return {
         **dataclasses.asdict(evaluation),
-        "accuracy": round(100 * float(logs["accuracy"]), 3),
-        "interval": round(100 * float(logs["accuracy_interval"]), 3),
+        "accuracy": round(100 * accuracy, 3),
+        "interval": round(100 * interval, 3),
     }
 
 
@@ -85,8 +83,9 @@ def sample_probabilities(model):
     """
     rng = np.random.RandomState(0)
     shape = model.example_shapes["query_x"]
+    support_shape = model.example_shapes["support_x"]
     task = model.adapt(
-        rng.random_sample((1, 6, *shape)).astype("float32"),
+        rng.random_sample((1, 6, *support_shape)).astype("float32"),
         np.eye(3, dtype="float32")[[[0, 1, 2, 0, 1, 2]]],
     )
     query_x = rng.random_sample((1, 4, *shape)).astype("float32")

@@ -8,7 +8,7 @@ from keras import ops
 from keras_meta import plots
 
 
-def draw(model, episodes, directory, history=None, method="pca"):
+def draw(model, episodes, directory, history=None, method="pca", pairs=None):
     """Writes the pictures of a model as PNG files.
 
     Args:
@@ -18,24 +18,46 @@ def draw(model, episodes, directory, history=None, method="pca"):
         directory: Folder for the files.
         history: Optional dict of lists, as `keras.callbacks.History` keeps.
         method: `"pca"` or `"tsne"`: how embeddings are mapped.
+        pairs: Optional finite, batched data set of verification pairs, as
+            of `keras_meta.data.pair_dataset`, for a Siamese network.
 
     Returns:
-        List of the paths: `episode.png`, `embeddings.png` if the model has
-        embeddings, and `learning_curves.png` if there is a history.
+        List of the paths, of those that the model has: `episode.png`,
+        `embeddings.png`, `attention.png` (of the first query, in full
+        context), `pair_scores.png` and `learning_curves.png`.
     """
     directory = pathlib.Path(directory)
     episode, query_y = next(iter(episodes))
-    task = {key: value[:1] for key, value in episode.items()}
-    probabilities = model.probabilities(model(task))
-    drawn = {key: value.numpy()[0] for key, value in task.items()}
+    inputs = {key: value[:1] for key, value in episode.items()}
+    task = model.adapt(inputs["support_x"], inputs["support_y"])
+    drawn = {key: value.numpy()[0] for key, value in inputs.items()}
     drawn["query_y"] = query_y.numpy()[0]
-    figures = {
-        "episode": plots.plot_episode(
+    figures = {}
+    # A support set of descriptions cannot be seen.
+    if drawn["support_x"].ndim == 4:
+        predictions = model.infer(task, inputs["query_x"])
+        probabilities = model.probabilities(predictions)
+        figures["episode"] = plots.plot_episode(
             drawn, ops.convert_to_numpy(probabilities)[0]
         )
-    }
     if hasattr(model, "embed"):
-        figures["embeddings"] = _embeddings(model, task, drawn, method)
+        figures["embeddings"] = _embeddings(
+            model.embed(inputs["query_x"]), task, drawn["query_y"], method
+        )
+    if getattr(model, "full_context", False):
+        attention = model.read_attention(task, inputs["query_x"][:, :1])
+        figures["attention"] = plots.plot_attention(
+            ops.convert_to_numpy(attention)[:, 0, 0],
+            drawn["support_x"],
+            drawn["query_x"][0],
+            drawn["support_y"],
+            drawn["query_y"][0],
+        )
+    if pairs is not None:
+        figures["pair_scores"] = plots.plot_score_histogram(
+            model.predict(pairs, verbose=0).ravel(),
+            np.concatenate([same.numpy().ravel() for _, same in pairs]),
+        )
     if history:
         figures["learning_curves"] = plots.plot_learning_curves(history)
     return [
@@ -44,14 +66,13 @@ def draw(model, episodes, directory, history=None, method="pca"):
     ]
 
 
-def _embeddings(model, task, drawn, method):
-    """The map of the queries and the prototypes of one task."""
-    embeddings = ops.convert_to_numpy(model.embed(task["query_x"]))[0]
-    prototypes = model.adapt(task["support_x"], task["support_y"])
+def _embeddings(embeddings, task, query_y, method):
+    """The map of the queries of one task, and of its prototypes if any."""
+    prototypes = task.get("prototypes")
     return plots.plot_embeddings(
-        embeddings,
-        np.argmax(drawn["query_y"], axis=1),
-        ops.convert_to_numpy(prototypes["prototypes"])[0],
+        ops.convert_to_numpy(embeddings)[0],
+        np.argmax(query_y, axis=1),
+        None if prototypes is None else ops.convert_to_numpy(prototypes)[0],
         method=method,
-        class_names=[f"class {k}" for k in range(drawn["query_y"].shape[1])],
+        class_names=[f"class {k}" for k in range(query_y.shape[1])],
     )

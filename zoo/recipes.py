@@ -8,6 +8,7 @@ import keras
 
 import keras_meta as km
 from keras_meta.data import Affine, Chain
+from keras_meta.data.cache import cache_folder
 
 # What a preset can be trained and measured on, by name:
 # (split, rotations) -> (examples, labels).
@@ -22,6 +23,33 @@ DATASETS = {
         split, "random1200", rotations
     ),
     "glyphs": lambda split, rotations: km.data.load_glyphs(split, rotations),
+    "glyph-combinations": lambda split, rotations: km.data.load_glyphs(
+        split, rotations, protocol="combinations"
+    ),
+    # The files of `load_cub`; there are no rotations of features.
+    "cub": lambda split, _: km.data.load_cub(cub_folder(), split),
+}
+# The metadata of their classes, for zero-shot learning: labels -> dict.
+DESCRIPTIONS = {
+    "glyphs": km.data.describe_glyphs,
+    "glyph-combinations": km.data.describe_glyphs,
+    "cub": lambda _: km.data.cub_attributes(cub_folder()),
+}
+
+
+def cub_folder():
+    """Where the files of CUB-200-2011 are looked for."""
+    return cache_folder().parent / "datasets" / "CUB_200_2011"
+
+
+STREAMS = ("episodes", "pairs", "zero_shot")
+# What recipes minimise, by name.
+LOSSES = {
+    "cross_entropy": lambda: keras.losses.CategoricalCrossentropy(
+        from_logits=True
+    ),
+    "binary_cross_entropy": keras.losses.BinaryCrossentropy,
+    "mean_squared_error": keras.losses.MeanSquaredError,
 }
 
 
@@ -29,6 +57,7 @@ DATASETS = {
 class Evaluation:
     """One measurement: which episodes, how many, with what statistics.
 
+    `stream` is `"episodes"`, or `"zero_shot"` (the shot is 0).
     `within_groups` takes all classes of an episode from one alphabet or
     script. `published` is the paper's accuracy in percent, if it has one.
     """
@@ -43,6 +72,7 @@ class Evaluation:
     statistics: str = "running"
     episodes: int = 1000
     seed: int = 1
+    stream: str = "episodes"
     published: float | None = None
 
 
@@ -50,10 +80,15 @@ class Evaluation:
 class Recipe:
     """How a preset is trained and measured.
 
-    Training draws `steps` meta-batches of `tasks` episodes; the learning
-    rate of Adam falls from `learning_rate` to zero along a cosine. With
-    `restarts` it does so again, each time from half as high in half as many
-    steps. The model is saved every `epoch_steps` steps.
+    Training draws `steps` meta-batches of `tasks` elements of a `stream`:
+    `"episodes"`, `"pairs"` (way, shot and queries are then 1) or
+    `"zero_shot"` (the shot is 0). With `within_groups` all classes of an
+    episode or pair come from one alphabet. The `loss` is one of `LOSSES`.
+
+    The learning rate of Adam falls from `learning_rate` to zero along a
+    cosine. With `restarts` it does so again, each time from half as high in
+    half as many steps. Gradients are scaled to a norm of `clip_norm` at
+    most. The model is saved every `epoch_steps` steps.
     """
 
     name: str
@@ -73,6 +108,10 @@ class Recipe:
     epoch_steps: int = 200
     augmentation: object = None
     seed: int = 0
+    stream: str = "episodes"
+    within_groups: bool = False
+    loss: str = "cross_entropy"
+    clip_norm: float | None = None
     changes: str = ""
     evaluations: tuple = ()
 
@@ -93,13 +132,18 @@ DRAWING = Chain(
     )
 )
 
+DRAWINGS_28 = km.Preprocessing(size=28, channels=1, ink=True)
+
+KOCH = "Koch, Zemel and Salakhutdinov, Siamese Neural Networks for One-shot Image Recognition, ICML Deep Learning Workshop 2015"
+VINYALS = "Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra, Matching Networks for One Shot Learning, NIPS 2016"
+SUNG = "Sung, Yang, Zhang, Xiang, Torr and Hospedales, Learning to Compare: Relation Network for Few-Shot Learning, CVPR 2018"
 SNELL = "Snell, Swersky and Zemel, Prototypical Networks for Few-shot Learning, NIPS 2017"
 
 
 def _prototypical_network():
     return km.models.PrototypicalNetwork(
         encoder=km.encoders.conv4(filters=64),
-        preprocessing=km.Preprocessing(size=28, channels=1, ink=True),
+        preprocessing=DRAWINGS_28,
         name="prototypical_network",
     )
 
@@ -128,6 +172,198 @@ OMNIGLOT = Recipe(
         Evaluation(way=20, shot=1, statistics="support"),
         Evaluation(way=5, shot=1, dataset="glyphs", rotations=False),
         Evaluation(way=20, shot=1, dataset="glyphs", rotations=False),
+    ),
+)
+
+
+# The four settings that every paper reports.
+def _four_settings(*published, **fields):
+    settings = ((5, 1), (5, 5), (20, 1), (20, 5))
+    return tuple(
+        Evaluation(way=way, shot=shot, published=accuracy, **fields)
+        for (way, shot), accuracy in zip(settings, published, strict=True)
+    )
+
+
+def _matching_network(full_context=False):
+    return km.models.MatchingNetwork(
+        encoder=km.encoders.conv4(filters=64),
+        scale=10.0,
+        learnable_scale=True,
+        full_context=full_context,
+        preprocessing=DRAWINGS_28,
+        name="matching_network",
+    )
+
+
+MATCHING = dataclasses.replace(
+    OMNIGLOT,
+    name="matching_network_omniglot",
+    title="Matching Network, Conv-4, trained on Omniglot",
+    paper=VINYALS,
+    model=_matching_network,
+    steps=6_000,
+    restarts=0,
+    changes="The paper gives no optimizer. 60-way episodes whatever the way of the test, Adam with cosine decay, a learned scale of the cosines that starts at 10, affine distortion of classes and images; one set of weights for all settings, and no fine-tuning.",
+    evaluations=(
+        *_four_settings(98.1, 98.9, 93.8, 98.5),
+        Evaluation(way=20, shot=1, statistics="batch"),
+    ),
+)
+
+MATCHING_FCE = dataclasses.replace(
+    MATCHING,
+    name="matching_network_fce_omniglot",
+    title="Matching Network with full context embeddings, Conv-4, trained on Omniglot",
+    model=lambda: _matching_network(full_context=True),
+    way=20,
+    tasks=3,
+    steps=5_000,
+    changes="The recipe of matching_network_omniglot with full context embeddings (3 read steps), and three 20-way episodes in a step instead of one 60-way: the context should be as large as in the tests.",
+    evaluations=_four_settings(98.1, 98.9, 93.8, 98.5),
+)
+
+
+def _relation_network():
+    return km.models.RelationNetwork(
+        encoder=km.encoders.relation_encoder(filters=64),
+        preprocessing=DRAWINGS_28,
+        name="relation_network",
+    )
+
+
+RELATION = dataclasses.replace(
+    OMNIGLOT,
+    name="relation_network_omniglot",
+    title="Relation Network, trained on Omniglot",
+    paper=SUNG,
+    model=_relation_network,
+    way=20,
+    queries=10,
+    steps=16_000,
+    restarts=0,
+    loss="mean_squared_error",
+    clip_norm=0.5,
+    changes="As in the paper: mean squared error, Adam at 0.001, gradients clipped to a norm of 0.5 (of all weights instead of each module), 20-way episodes with 10 queries, batch norm with the moments of each pass. Changed: the split by alphabet, which is harder; 16,000 episodes with cosine decay instead of a million; affine distortion of classes and images; one set of weights for all settings.",
+    evaluations=(
+        *_four_settings(99.6, 99.8, 97.6, 99.1, statistics="batch"),
+        *_four_settings(None, None, None, None),
+    ),
+)
+
+
+def _siamese_network():
+    return km.models.SiameseNetwork(
+        encoder=km.encoders.koch_small(filters=64, units=256),
+        preprocessing=DRAWINGS_28,
+        name="siamese_network",
+    )
+
+
+SIAMESE = dataclasses.replace(
+    OMNIGLOT,
+    name="siamese_network_omniglot",
+    title="Convolutional Siamese network, a small twin, trained on Omniglot",
+    paper=KOCH,
+    model=_siamese_network,
+    way=1,
+    queries=1,
+    tasks=256,
+    steps=8_000,
+    restarts=0,
+    stream="pairs",
+    within_groups=True,
+    loss="binary_cross_entropy",
+    augmentation=km.data.Affine(),
+    changes="As in the paper: pairs of one alphabet, half of them same, each image distorted on its own, no batch norm. Changed: a small twin for 28 x 28 images instead of 105 x 105, batches of 256, Adam with cosine decay instead of a searched SGD, rotations as classes.",
+    evaluations=(
+        *_four_settings(96.7, 98.4, 88.0, 96.5),
+        Evaluation(
+            way=20,
+            shot=1,
+            queries=1,
+            rotations=False,
+            within_groups=True,
+            published=92.0,
+        ),
+    ),
+)
+
+
+def _zero_shot_glyphs():
+    return km.models.ZeroShotPrototypicalNetwork(
+        encoder=keras.Sequential(
+            [km.encoders.conv4(filters=64), keras.layers.Dense(128)]
+        ),
+        metadata_encoder=keras.layers.Dense(128),
+        preprocessing=DRAWINGS_28,
+        name="zero_shot_prototypical_network",
+    )
+
+
+ZERO_SHOT_GLYPHS = Recipe(
+    name="zero_shot_prototypical_network_glyphs",
+    title="Zero-shot Prototypical Network: letters recognised from the words of their names",
+    paper=SNELL,
+    model=_zero_shot_glyphs,
+    dataset="glyph-combinations",
+    split="train",
+    rotations=False,
+    stream="zero_shot",
+    way=60,
+    shot=0,
+    queries=5,
+    steps=3_000,
+    augmentation=Affine(
+        rotation=8, shear=0.15, scale=(0.85, 1.15), translation=0.05
+    ),
+    changes="As in the paper: a linear map of the metadata, prototypes of unit length. Changed: letters and the words of their Unicode names instead of birds and their attributes, a Conv-4 that is trained with the rest instead of ready features, cosine decay.",
+    evaluations=tuple(
+        Evaluation(
+            way=way,
+            shot=0,
+            dataset="glyph-combinations",
+            rotations=False,
+            stream="zero_shot",
+        )
+        for way in (5, 20, 103)
+    ),
+)
+
+
+def _zero_shot_cub():
+    return km.models.ZeroShotPrototypicalNetwork(
+        encoder=keras.layers.Dense(1024),
+        metadata_encoder=keras.layers.Dense(1024),
+        name="zero_shot_prototypical_network",
+    )
+
+
+ZERO_SHOT_CUB = Recipe(
+    name="zero_shot_prototypical_network_cub",
+    title="Zero-shot Prototypical Network: birds recognised from their attributes",
+    paper=SNELL,
+    model=_zero_shot_cub,
+    dataset="cub",
+    split="trainval",
+    rotations=False,
+    stream="zero_shot",
+    way=50,
+    shot=0,
+    queries=10,
+    steps=20_000,
+    learning_rate=1e-4,
+    changes="Needs the files of keras_meta.data.load_cub in datasets/CUB_200_2011 of Keras' folder. As in the paper: linear maps of image features and attributes to 1024 dimensions, 50-way episodes with 10 queries, Adam at 0.0001, training on train and validation classes. Changed: whatever network made the features; cosine decay and a fixed number of episodes instead of weight decay and early stopping.",
+    evaluations=(
+        Evaluation(
+            way=50,
+            shot=0,
+            queries=10,
+            dataset="cub",
+            rotations=False,
+            stream="zero_shot",
+            published=54.6,
+        ),
     ),
 )
 
@@ -173,7 +409,20 @@ GLYPHS = dataclasses.replace(
     ),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (OMNIGLOT, OMNIGLOT_LAKE, GLYPHS)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        OMNIGLOT,
+        OMNIGLOT_LAKE,
+        GLYPHS,
+        ZERO_SHOT_GLYPHS,
+        ZERO_SHOT_CUB,
+        MATCHING,
+        MATCHING_FCE,
+        RELATION,
+        SIAMESE,
+    )
+}
 
 
 def find(name):
@@ -205,6 +454,48 @@ def load_split(dataset, split, rotations=True):
     return DATASETS[dataset](split, rotations)
 
 
-def loss():
-    """What recipes minimise: the cross-entropy of the logits."""
-    return keras.losses.CategoricalCrossentropy(from_logits=True)
+def stream(settings, start=0, augmentation=None):
+    """What a recipe trains on, or an evaluation measures.
+
+    Args:
+        settings: A `Recipe` or an `Evaluation`.
+        start: How many elements to leave out.
+        augmentation: As for `episode_dataset`.
+
+    Returns:
+        An endless `tf.data.Dataset`, not batched.
+
+    Raises:
+        ValueError: For an unknown data set or stream, or one that has no
+            descriptions of its classes.
+    """
+    dataset, kind = settings.dataset, settings.stream
+    if kind not in STREAMS:
+        raise ValueError(unknown("stream", kind, STREAMS))
+    examples, labels = load_split(dataset, settings.split, settings.rotations)
+    options = dict(seed=settings.seed, start=start, augmentation=augmentation)
+    if kind == "zero_shot":
+        if dataset not in DESCRIPTIONS:
+            raise ValueError(
+                unknown("data set with descriptions", dataset, DESCRIPTIONS)
+            )
+        return km.data.zero_shot_dataset(
+            examples,
+            labels,
+            DESCRIPTIONS[dataset](labels),
+            way=settings.way,
+            queries=settings.queries,
+            **options,
+        )
+    if settings.within_groups:
+        options["groups"] = km.data.label_groups(labels)
+    if kind == "pairs":
+        return km.data.pair_dataset(examples, labels, **options)
+    return km.data.episode_dataset(
+        examples,
+        labels,
+        way=settings.way,
+        shot=settings.shot,
+        queries=settings.queries,
+        **options,
+    )

@@ -61,22 +61,15 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
         state = {"recipe": described, "epochs": 0, "seconds": 0.0}
         state["history"] = {}
         model = compiled_model(recipe)
-    episodes = km.data.episode_dataset(
-        *recipes.load_split(recipe.dataset, recipe.split, recipe.rotations),
-        way=recipe.way,
-        shot=recipe.shot,
-        queries=recipe.queries,
-        seed=recipe.seed,
-        start=state["epochs"] * recipe.epoch_steps * recipe.tasks,
-        augmentation=recipe.augmentation,
-    )
+    done = state["epochs"] * recipe.epoch_steps * recipe.tasks
+    elements = recipes.stream(recipe, done, recipe.augmentation)
     callbacks = [SaveEpoch(run_dir, state)]
     if tensorboard:
         callbacks.append(_tensorboard(run_dir / "tensorboard"))
     epochs = -(-recipe.steps // recipe.epoch_steps)
     if state["epochs"] < epochs:
         model.fit(
-            episodes.batch(recipe.tasks, drop_remainder=True).prefetch(8),
+            elements.batch(recipe.tasks, drop_remainder=True).prefetch(8),
             steps_per_epoch=recipe.epoch_steps,
             initial_epoch=state["epochs"],
             epochs=epochs,
@@ -101,8 +94,10 @@ def compiled_model(recipe):
     keras.utils.set_random_seed(recipe.seed)
     model = recipe.model()
     model.compile(
-        keras.optimizers.Adam(schedule(recipe)),
-        recipes.loss(),
+        keras.optimizers.Adam(
+            schedule(recipe), global_clipnorm=recipe.clip_norm
+        ),
+        recipes.LOSSES[recipe.loss](),
         metrics=[km.metrics.AccuracyInterval()],
     )
     return model
