@@ -165,7 +165,8 @@ def koch_small(filters=64, units=256, name="koch_small"):
     """A small twin for CPUs and images of 28 x 28, after Koch et al. (2015).
 
     As `koch`: four convolutions without batch norm, max-pool after the first
-    three, then sigmoids; with 3 x 3 filters.
+    three, then a dense layer; but with 3 x 3 filters, and ReLU instead of
+    the last sigmoid, which trains faster.
 
     Args:
         filters: Channels of every convolution.
@@ -173,7 +174,7 @@ def koch_small(filters=64, units=256, name="koch_small"):
         name: Name of the model.
 
     Returns:
-        `keras.Sequential`, images to `(batch, units)`, each in `(0, 1)`.
+        `keras.Sequential`, images to `(batch, units)`, none negative.
     """
     layers = []
     for _ in range(4):
@@ -189,7 +190,7 @@ def koch_small(filters=64, units=256, name="koch_small"):
         [
             *layers,
             keras.layers.Flatten(),
-            keras.layers.Dense(units, "sigmoid"),
+            keras.layers.Dense(units, "relu", kernel_initializer="he_normal"),
         ],
         name=name,
     )

@@ -24,6 +24,9 @@ class FewShotClassifier:
             size, grey or colour, uint8 or float; a model without one takes
             images of exactly the shape it was trained on.
 
+    Raises:
+        ValueError: For a zero-shot model, which takes no examples.
+
     Attributes:
         classes_: Array `(way,)` of the labels, sorted; the order of the
             columns of `predict_proba`.
@@ -41,6 +44,13 @@ class FewShotClassifier:
     """
 
     def __init__(self, model):
+        shapes = set(getattr(model, "example_shapes", {}).values())
+        if len(shapes) > 1:
+            raise ValueError(
+                "`model` must learn from examples; one that learns from "
+                "descriptions is used by its own `adapt` and `infer`. "
+                f"Received: model={model.name!r}"
+            )
         self.model = model
 
     def fit(self, images, labels):

@@ -179,3 +179,18 @@ def test_verbs_before_fit_and_unknown_labels_are_errors():
         km.FewShotClassifier(model()).predict(pictures("bar", 1))
     with pytest.raises(ValueError, match="must be one of"):
         fitted().remove_class("circle")
+
+
+def test_a_zero_shot_model_is_an_error():
+    model = km.models.ZeroShotPrototypicalNetwork(
+        km.encoders.mlp((4,)), keras.layers.Dense(4)
+    )
+    model.build(
+        {
+            "support_x": (None, None, 5),
+            "support_y": (None, None, None),
+            "query_x": (None, None, 8, 8, 1),
+        }
+    )
+    with pytest.raises(ValueError, match="`model` must learn from examples"):
+        km.FewShotClassifier(model)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -126,6 +127,84 @@ def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
     # New weights are not described by old measurements.
     train.write_preset(recipe, model, state, preset)
     assert not (preset / "results.json").exists()
+
+
+def test_a_recipe_of_pairs_trains_and_is_measured(recipe, tmp_path):
+    pairs = dataclasses.replace(
+        recipe,
+        model=lambda: km.models.SiameseNetwork(
+            keras.Sequential(
+                [keras.layers.Flatten(), keras.layers.Dense(16, "relu")]
+            ),
+            preprocessing=km.Preprocessing(size=8),
+        ),
+        stream="pairs",
+        within_groups=True,
+        loss="binary_cross_entropy",
+        clip_norm=1.0,
+        way=1,
+        queries=1,
+        tasks=64,
+        steps=40,
+        epoch_steps=20,
+        augmentation=None,
+        learning_rate=0.01,
+    )
+    model, state = train.train(pairs, tmp_path / "run", verbose=0)
+    assert state["history"]["loss"][1] < state["history"]["loss"][0]
+    measured = recipes.Evaluation(
+        way=1,
+        shot=1,
+        dataset="tiny",
+        rotations=False,
+        stream="pairs",
+        within_groups=True,
+        episodes=400,
+    )
+    found = evaluate.evaluate(model, measured)
+    assert found["accuracy"] > 60
+    share = found["accuracy"] / 100
+    expected = 196 * (share * (1 - share) / 400) ** 0.5
+    assert found["interval"] == pytest.approx(expected, abs=1e-3)
+    train.write_preset(pairs, model, state, tmp_path / "preset")
+    evaluate.write_results(tmp_path / "preset", [found])
+    card = cards.render(tmp_path / "preset")
+    assert "40 of 64 pairs within one alphabet each" in card
+    assert "gradients clipped to a norm of 1.0" in card
+
+
+def test_a_recipe_of_descriptions_trains_and_is_measured(
+    recipe, tmp_path, monkeypatch
+):
+    def descriptions(labels):
+        names = np.unique(labels)
+        return dict(zip(names, np.eye(len(names)), strict=True))
+
+    monkeypatch.setitem(recipes.DESCRIPTIONS, "tiny", descriptions)
+    zero_shot = dataclasses.replace(
+        recipe,
+        model=lambda: km.models.ZeroShotPrototypicalNetwork(
+            km.encoders.mlp((8,)), keras.layers.Dense(8)
+        ),
+        stream="zero_shot",
+        shot=0,
+    )
+    model, state = train.train(zero_shot, tmp_path / "run", verbose=0)
+    measured = recipes.Evaluation(
+        5, 0, dataset="tiny", stream="zero_shot", queries=5, episodes=8
+    )
+    found = evaluate.evaluate(model, measured)
+    train.write_preset(zero_shot, model, state, tmp_path / "preset")
+    evaluate.write_results(tmp_path / "preset", [found])
+    assert "5-way zero-shot" in cards.render(tmp_path / "preset")
+    nothing = dataclasses.replace(measured, dataset="omniglot-lake")
+    with pytest.raises(ValueError, match="no data set with descriptions"):
+        recipes.stream(nothing)
+
+
+def test_an_unknown_stream_is_an_error(recipe):
+    with pytest.raises(ValueError, match="Did you mean 'episodes'"):
+        recipes.stream(dataclasses.replace(recipe, stream="episode"))
 
 
 def test_an_evaluation_counts_its_episodes_and_leaves_the_statistics(recipe):

@@ -218,7 +218,7 @@ MATCHING_FCE = dataclasses.replace(
     model=lambda: _matching_network(full_context=True),
     way=20,
     tasks=3,
-    steps=5_000,
+    steps=4_000,
     changes="The recipe of matching_network_omniglot with full context embeddings (3 read steps), and three 20-way episodes in a step instead of one 60-way: the context should be as large as in the tests.",
     evaluations=_four_settings(98.1, 98.9, 93.8, 98.5),
 )
