@@ -18,6 +18,7 @@ lint: $(VENV)/installed-test
 benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.episodes
 	$(RUN) -m benchmarks.prototypical_network
+	$(RUN) -m benchmarks.metric_family
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,18 +1,28 @@
 """The benchmarks time the same thing on both sides. No time is asserted."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import episodes, prototypical_network, workers
-from benchmarks.prototypical_network import CONV4, USUAL
+from benchmarks import (
+    episodes,
+    metric_family,
+    prototypical_network,
+    training_steps,
+    workers,
+)
+from benchmarks.metric_family import SHIPPED
+from benchmarks.prototypical_network import CONV4
+from benchmarks.training_steps import USUAL
 
-SMALL = prototypical_network.Setting(tasks=2, way=5, shot=2, queries=3)
+SMALL = training_steps.Setting(tasks=2, way=5, shot=2, queries=3)
 
 
 def keras_loss_and_gradients(layers, weights, support, query):
     model = prototypical_network.keras_model(layers, weights)
-    inputs, query_y = prototypical_network.keras_batch(support, query)
+    inputs, query_y = training_steps.keras_batch(support, query)
     with tf.GradientTape() as tape:
         logits = model(inputs, training=True)
         loss = tf.reduce_mean(
@@ -25,9 +35,9 @@ def keras_loss_and_gradients(layers, weights, support, query):
 def torch_loss_and_gradients(layers, weights, support, query, channels_last):
     network = prototypical_network.torch_network(
         layers, weights, channels_last
-    ).to(prototypical_network.torch_images(support).dtype)
-    support = prototypical_network.torch_images(support)
-    query = prototypical_network.torch_images(query)
+    ).to(training_steps.torch_images(support).dtype)
+    support = training_steps.torch_images(support)
+    query = training_steps.torch_images(query)
     total = 0
     for episode in zip(support, query, strict=True):
         loss = prototypical_network.torch_loss(network, *episode)
@@ -49,7 +59,7 @@ def test_both_sides_compute_the_same_step(layers, channels_last, float64):
     weights = prototypical_network.initial_weights(layers, filters=4)
     support, query = (
         images[0].astype("float64")
-        for images in prototypical_network.make_episodes(SMALL)
+        for images in training_steps.make_episodes(SMALL)
     )
     loss, gradients = keras_loss_and_gradients(layers, weights, support, query)
     torch_loss, torch_gradients = torch_loss_and_gradients(
@@ -78,14 +88,98 @@ def test_the_timed_steps_have_the_same_losses(layers, monkeypatch):
         name: [step.loss() for _ in range(workers.LOSSES)]
         for name, step in steps.items()
     }
-    prototypical_network.check_losses(losses)
+    training_steps.check_losses(losses)
+
+
+@pytest.fixture(params=metric_family.CASES.values(), ids=lambda c: c.name)
+def case(request):
+    """A model of the metric family, small."""
+    return dataclasses.replace(
+        request.param, setting=request.param.quick, filters=4
+    )
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("layers", [USUAL, SHIPPED])
+def test_both_sides_of_the_metric_family_compute_the_same(
+    case, layers, channels_last, float64
+):
+    torch = pytest.importorskip("torch")
+    # Such noise gives every weight a share in the loss.
+    weights = metric_family.initial_weights(case, noise=0.1)
+    drawn = [images[0].astype("float64") for images in case.draw(case.setting)]
+
+    model = metric_family.built_model(case, weights)
+    inputs, query_y = case.batches(*drawn)
+    with tf.GradientTape() as tape:
+        predictions = model(inputs, training=True)
+        # `call` leaves them in float64.
+        losses = case.keras_loss().call(query_y, predictions)
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    gradients = [gradient.numpy() for gradient in gradients]
+    assert all(np.any(gradient) for gradient in gradients)
+
+    network = metric_family.filled_network(case, weights, layers, channels_last)
+    images = map(training_steps.torch_images, drawn)
+    torch_loss = case.torch_loss(network.to(torch.float64), *images)
+    torch_loss.backward()
+    assert float(loss) == pytest.approx(torch_loss.item(), rel=1e-9)
+    expected = metric_family.weights_for_torch(case, gradients, layers)
+    for gradient, parameter in zip(expected, network.parameters(), strict=True):
+        if parameter.requires_grad:
+            gradient = training_steps.torch_layout(gradient)
+            np.testing.assert_allclose(
+                parameter.grad.numpy().reshape(gradient.shape),
+                gradient,
+                rtol=1e-6,
+                atol=1e-9,
+            )
+
+
+def test_the_timed_steps_of_the_metric_family_have_the_same_losses(case):
+    pytest.importorskip("torch")
+    weights = metric_family.initial_weights(case)
+    steps = {
+        "ours": metric_family.keras_step(case, weights),
+        "usual": metric_family.torch_step(case, weights, USUAL, False),
+        "shipped": metric_family.torch_step(case, weights, SHIPPED, True),
+    }
+    training_steps.check_losses(
+        {
+            name: [step.loss() for _ in range(workers.LOSSES)]
+            for name, step in steps.items()
+        }
+    )
+
+
+def test_pairs_of_odd_number_are_of_two_classes():
+    setting = training_steps.Setting(tasks=6, way=1, shot=1, queries=1)
+    support, query = metric_family.draw_pairs(setting)
+    _, same = metric_family.pair_batch(support, query)
+    # Pictures of one class differ by noise only: 0.32 of their pixels.
+    shared = np.abs(support - query).mean(axis=(-3, -2, -1)) < 0.37
+    np.testing.assert_array_equal(shared.reshape(same.shape), same)
+    assert set(same.ravel()) == {0, 1}
+
+
+def test_the_metric_family_is_compared_with_both_orders_of_layers():
+    results = {
+        row: {"milliseconds": 10.0 if row.side == "ours" else 40.0 - number}
+        for number, row in enumerate(metric_family.variants())
+    }
+    found = training_steps.ratios(results, metric_family.COMPARED)
+    usual = found["shipped layers against usual, fastest"]
+    assert usual == pytest.approx({"tuned": 3.7, "untuned": 3.5})
+    identical = found["identical layers, own layout"]
+    assert identical == pytest.approx({"tuned": 3.4, "untuned": 3.2})
 
 
 def test_different_losses_stop_the_run():
     with pytest.raises(RuntimeError, match="do not compute the same"):
-        prototypical_network.check_losses({"a": [1.0, 0.9], "b": [1.1, 0.9]})
+        training_steps.check_losses({"a": [1.0, 0.9], "b": [1.1, 0.9]})
     with pytest.raises(RuntimeError, match="do not compute the same"):
-        prototypical_network.check_losses({"a": [1.0], "b": [float("nan")]})
+        training_steps.check_losses({"a": [1.0], "b": [float("nan")]})
 
 
 def test_both_kinds_of_layers_start_from_the_same_weights():
@@ -100,7 +194,7 @@ def test_operations_of_a_step():
     # Products of one image, convolution by convolution.
     products = [784 * 9 * 64] + [p * 9 * 64 * 64 for p in (196, 49, 9)]
     step = 3 * sum(products) - products[0]
-    setting = prototypical_network.Setting(1, 60, 1, 5)
+    setting = training_steps.Setting(1, 60, 1, 5)
     assert prototypical_network.step_flop(setting) == 360 * 2 * step
 
 
@@ -109,7 +203,7 @@ def test_ratios_take_the_fastest_peer_of_the_same_kind():
         row: {"milliseconds": 10.0 if row.side == "ours" else 40.0 - number}
         for number, row in enumerate(prototypical_network.variants())
     }
-    found = prototypical_network.ratios(results)
+    found = training_steps.ratios(results, prototypical_network.COMPARED)
     plain = found["identical layers, usual, own layout"]
     assert plain == pytest.approx({"tuned": 3.7, "untuned": 3.5})
     fastest = found["identical layers, usual, fastest"]

@@ -1,0 +1,397 @@
+"""Training steps of both sides: their data, layers, timing and tables.
+
+Benchmarks of models share what is here. A variant is one way of making the
+same training step; all variants of a setting get the same episodes and
+initial weights, run in processes of their own and take turns, and the run
+stops if their losses differ. *Untuned* is as people run it; *tuned* tells
+glibc to keep freed memory (`MALLOC_TRIM_THRESHOLD_`,
+`MALLOC_MMAP_THRESHOLD_`). Ratios are of ours untuned.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.workers import (
+    KEEP_FREED_MEMORY,
+    Step,
+    Worker,
+    interleave,
+    print_table,
+)
+
+SIZE, FILTERS = 28, 64
+LEARNING_RATE, ADAM_EPSILON, NORM_EPSILON = 1e-3, 1e-7, 1e-5
+# Different batches of episodes, which a worker cycles through.
+BATCHES = 4
+# How far losses of two sides may differ, as a share: the first loss comes
+# from the same weights, later ones from weights that Adam moved by signs of
+# gradients, some of them rounding errors.
+FIRST_LOSS_TOLERANCE, LATER_LOSS_TOLERANCE = 1e-4, 2e-2
+# Convolution with bias, batch norm, ReLU, max-pool; all other names of layers
+# stand for the order of `keras_meta.encoders`: no bias before batch norm, and
+# max-pool before the ReLU.
+USUAL = "usual"
+TUNED = {"tuned": True, "untuned": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The episodes of one step.
+
+    Args:
+        tasks: Episodes in a step.
+        way, shot, queries: Classes of an episode, and examples of a class.
+    """
+
+    tasks: int
+    way: int
+    shot: int
+    queries: int
+
+    @property
+    def images(self):
+        """Images in a step."""
+        return self.tasks * self.way * (self.shot + self.queries)
+
+    def __str__(self):
+        return (
+            f"{self.tasks} x {self.way}-way {self.shot}-shot "
+            f"{self.queries} queries"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    Args:
+        side: `"ours"` or `"torch"`.
+        layers: Name of the order of the layers.
+        details: What else tells it from others.
+        tuned: Whether glibc keeps freed memory.
+        build: Function `(*arguments) -> Step` of module level, whose first
+            arguments come from `measure`.
+        arguments: The rest of its arguments.
+        optional: Whether the run goes on without it if it fails.
+    """
+
+    side: str
+    layers: str
+    details: str
+    tuned: bool
+    build: Callable
+    arguments: tuple
+    optional: bool = False
+
+    def __str__(self):
+        tuned = "tuned" if self.tuned else "untuned"
+        parts = [self.side, self.layers, self.details, tuned]
+        return ", ".join(part for part in parts if part)
+
+
+def make_episodes(setting, seed=0):
+    """Episodes that resemble Omniglot: a picture for each class, with noise.
+
+    Returns:
+        `(support, query)`: float32 `(BATCHES, tasks, way, shot, 28, 28, 1)`
+        and the same with `queries`.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (BATCHES, setting.tasks, setting.way)
+    size = (SIZE, SIZE, 1)
+    pictures = rng.random((*shape, 1, *size)) < 0.2
+    each = setting.shot + setting.queries
+    noise = rng.random((*shape, each, *size)) < 0.2
+    images = (pictures ^ noise).astype("float32")
+    return images[:, :, :, : setting.shot], images[:, :, :, setting.shot :]
+
+
+def keras_batch(support, query):
+    """Turns `(..., way, shot, 28, 28, 1)` and queries into our episodes."""
+    way, shot = support.shape[-5:-3]
+    queries = query.shape[-4]
+    leading = support.shape[:-5]
+
+    def flat(images):
+        return images.reshape(*leading, -1, SIZE, SIZE, 1)
+
+    def one_hot(each):
+        rows = np.repeat(np.eye(way, dtype=support.dtype), each, axis=0)
+        return np.broadcast_to(rows, (*leading, *rows.shape))
+
+    episode = {
+        "support_x": flat(support),
+        "support_y": one_hot(shot),
+        "query_x": flat(query),
+    }
+    return episode, one_hot(queries)
+
+
+def build_keras_model(model):
+    """Makes the weights of a model of images."""
+    images = (None, None, SIZE, SIZE, 1)
+    model.build(
+        {
+            "support_x": images,
+            "support_y": (None, None, None),
+            "query_x": images,
+        }
+    )
+
+
+def copy_to_keras(weights, model):
+    """Gives a built model its trainable weights, in their order."""
+    for variable, weight in zip(
+        model.trainable_variables, weights, strict=True
+    ):
+        variable.assign(weight)
+
+
+def keras_training_step(model, loss, batches, clip_norm=None):
+    """The step that `fit` makes, on a cached data set.
+
+    Args:
+        model: A built model.
+        loss: What `compile` takes.
+        batches: `(episodes, query_y)`, arrays `(BATCHES, tasks, ...)`.
+        clip_norm: Optional largest norm of the gradients of all weights.
+
+    Returns:
+        `Step`.
+    """
+    import keras
+    import tensorflow as tf
+
+    optimizer = keras.optimizers.Adam(
+        LEARNING_RATE, epsilon=ADAM_EPSILON, global_clipnorm=clip_norm
+    )
+    model.compile(optimizer, loss)
+    dataset = tf.data.Dataset.from_tensor_slices(batches).cache().repeat()
+    iterator = iter(dataset)
+    model.make_train_function()
+
+    def run():
+        return model.train_function(iterator)["loss"]
+
+    def reported_loss():
+        # What Keras reports is the mean since the last reset.
+        model.reset_metrics()
+        return float(run())
+
+    return Step(run, reported_loss)
+
+
+def torch_images(images):
+    """`(..., height, width, 1)` as a tensor `(..., 1, height, width)`."""
+    import torch
+
+    return torch.from_numpy(np.moveaxis(images, -1, -3).copy())
+
+
+def torch_block(channels, filters, layers, norm=True, padding=1, pool=True):
+    """The modules of one block of 3 x 3 convolution.
+
+    Args:
+        channels, filters: Channels that come in and go out.
+        layers: `USUAL`, or another order.
+        norm: Whether there is batch norm.
+        padding: Of the convolution.
+        pool: Whether there is a max-pool.
+    """
+    from torch import nn
+
+    bias = layers == USUAL or not norm
+    block = [nn.Conv2d(channels, filters, 3, padding=padding, bias=bias)]
+    if norm:
+        block.append(nn.BatchNorm2d(filters, eps=NORM_EPSILON))
+    last = [nn.ReLU(), nn.MaxPool2d(2)] if pool else [nn.ReLU()]
+    return [*block, *(last if layers == USUAL else last[::-1])]
+
+
+def torch_conv4(filters, layers):
+    """`keras_meta.encoders.conv4` in PyTorch."""
+    from torch import nn
+
+    first = torch_block(1, filters, layers)
+    rest = [torch_block(filters, filters, layers) for _ in range(3)]
+    return nn.Sequential(*first, *sum(rest, []), nn.Flatten())
+
+
+def torch_layout(weight):
+    """A kernel of Keras as PyTorch has it; other weights are the same."""
+    return weight.transpose(3, 2, 0, 1) if weight.ndim == 4 else weight.T
+
+
+def copy_to_torch(weights, network):
+    """Gives a network weights in Keras' layout and PyTorch's order."""
+    import torch
+
+    with torch.no_grad():
+        for parameter, weight in zip(
+            network.parameters(), weights, strict=True
+        ):
+            copied = torch.from_numpy(np.array(torch_layout(weight)))
+            parameter.copy_(copied.view(parameter.shape))
+
+
+def measure(rows, given, rounds, seconds):
+    """Times all variants of a setting.
+
+    Args:
+        rows: List of `Variant`.
+        given: Tuple: the first arguments of what builds them.
+        rounds, seconds: As for `interleave`.
+
+    Returns:
+        Dict from the variant to a dict of numbers.
+
+    Raises:
+        RuntimeError: If losses differ, or a variant fails that must not.
+    """
+    with contextlib.ExitStack() as stack:
+        workers = {}
+        for row in rows:
+            environment = KEEP_FREED_MEMORY if row.tuned else {}
+            arguments = (*given, *row.arguments)
+            try:
+                worker = Worker(str(row), row.build, arguments, environment)
+            except RuntimeError as error:
+                if not row.optional:
+                    raise
+                print(f"Left out: {str(error).strip().splitlines()[-1]}")
+                continue
+            workers[row] = stack.enter_context(worker)
+        check_losses({row: worker.losses for row, worker in workers.items()})
+        timings = interleave(list(workers.values()), rounds, seconds)
+    results = {}
+    for row, worker in workers.items():
+        timing = timings[str(row)]
+        results[row] = {
+            "milliseconds": 1e3 * timing.seconds,
+            "spread": timing.spread,
+            "first_step_seconds": worker.first_step,
+            "peak_memory_mib": worker.peak_memory,
+            "losses": worker.losses,
+        }
+    return results
+
+
+def check_losses(losses):
+    """Raises a RuntimeError if variants do not compute the same.
+
+    Args:
+        losses: Dict from the variant to the losses of its first steps.
+    """
+    reference_name, reference = next(iter(losses.items()))
+    for name, values in losses.items():
+        tolerance = FIRST_LOSS_TOLERANCE
+        for value, expected in zip(values, reference, strict=True):
+            # Written so that NaN fails.
+            if not abs(value - expected) <= tolerance * abs(expected):
+                raise RuntimeError(
+                    "The variants do not compute the same: from the same "
+                    f"weights, {reference_name} has the losses {reference}, "
+                    f"{name} {values}."
+                )
+            tolerance = LATER_LOSS_TOLERANCE
+
+
+def ratios(results, compared):
+    """How many times faster ours (untuned) is than PyTorch.
+
+    Args:
+        results: Dict from variants to their numbers.
+        compared: Dict from words to the names of two orders of layers, ours
+            and PyTorch's.
+
+    Returns:
+        Dict from what is compared to the ratios against tuned and untuned
+        PyTorch: in its own memory layout, and in the fastest of all.
+    """
+
+    def fastest(side, layers, tuned, only_plain=False):
+        return min(
+            numbers["milliseconds"]
+            for row, numbers in results.items()
+            if (row.side, row.layers, row.tuned) == (side, layers, tuned)
+            and not (only_plain and row.details)
+        )
+
+    return {
+        f"{text}, {layout}": {
+            name: fastest("torch", theirs, tuned, only_plain)
+            / fastest("ours", ours, False)
+            for name, tuned in TUNED.items()
+        }
+        for text, (ours, theirs) in compared.items()
+        for layout, only_plain in (("own layout", True), ("fastest", False))
+    }
+
+
+def print_results(results, extra=None):
+    """Prints a row for each variant.
+
+    Args:
+        results: What `measure` returned.
+        extra: Optional dict from the header of a further column to a
+            function from the numbers of a variant to its text.
+    """
+
+    def memory(numbers):
+        mebibytes = numbers["peak_memory_mib"]
+        return "-" if mebibytes is None else f"{mebibytes:.0f}"
+
+    columns = {
+        "ms": lambda numbers: f"{numbers['milliseconds']:.1f}",
+        "spread": lambda numbers: f"{numbers['spread']:.0%}",
+        **(extra or {}),
+        "first": lambda numbers: f"{numbers['first_step_seconds']:.1f}",
+        "memory": memory,
+        "loss": lambda numbers: f"{numbers['losses'][0]:.5f}",
+    }
+    rows = [
+        [str(row), *(text(numbers) for text in columns.values())]
+        for row, numbers in results.items()
+    ]
+    print_table(["variant", *columns], rows)
+    print()
+
+
+def print_ratios(found, targets=None):
+    """Prints what `ratios` returned, and optional targets below."""
+    found = {**found, "target": targets} if targets else found
+    rows = [
+        [text, *(f"{pair[name]:.2f}" for name in TUNED)]
+        for text, pair in found.items()
+    ]
+    print_table(["times faster than PyTorch", *TUNED], rows)
+    print(flush=True)
+
+
+def make_parser(module, description):
+    """The options that all of these benchmarks have.
+
+    Args:
+        module: Name of the benchmark.
+        description: Its docstring.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="length of a turn, about"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one short turn of small episodes: a smoke test",
+    )
+    parser.add_argument("--json", metavar="FILE", help="where results go")
+    return parser
