@@ -103,7 +103,8 @@ class EpisodicModel(keras.Model):
             training: Python bool.
 
         Returns:
-            Logits `(tasks, query, way)`, float32 at least.
+            Predictions `(tasks, query, way)`, float32 at least: logits, or
+            what else the method's `probabilities` takes.
         """
         raise NotImplementedError
 
