@@ -9,14 +9,18 @@ from keras_meta.statistics import StatisticsScope, merged_tasks
 ABSENT_LOGIT = -1e9
 
 
-def at_least_float32(tensor):
-    """Casts to float32, unless the tensor is float64 already.
+def wide(dtype):
+    """`"float64"` for itself, `"float32"` for any other dtype.
 
     Counts and distances lose whole examples in half precision: in bfloat16,
     301 is 300.
     """
-    wide = "float64" if tensor.dtype == "float64" else "float32"
-    return ops.cast(tensor, wide)
+    return "float64" if dtype == "float64" else "float32"
+
+
+def at_least_float32(tensor):
+    """Casts to float32, unless the tensor is float64 already."""
+    return ops.cast(tensor, wide(tensor.dtype))
 
 
 def batch_apply(module, inputs, training=False):

@@ -46,7 +46,8 @@ class Case:
     permuting the classes permutes the predictions. `set_based`: the order of
     the support does not matter. `transductive`: queries depend on each other
     whatever the batch-norm statistics. `one_kind`: support and queries are
-    examples of one kind. `loss`: what it is trained with.
+    examples of one kind. `loss`: what it is trained with; `steps`: how long,
+    for predictions that are not all alike.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case:
     set_based: bool = True
     transductive: bool = False
     one_kind: bool = True
+    steps: int = 3
     loss: Callable = functools.partial(
         keras.losses.CategoricalCrossentropy, from_logits=True
     )
@@ -101,6 +103,7 @@ CASES = [
             **{"statistics": "running", **kw},
         ),
         loss=keras.losses.MeanSquaredError,
+        steps=30,
     ),
     Case(
         "siamese_network",
@@ -150,7 +153,7 @@ def trained(case, statistics="running"):
     keras.utils.set_random_seed(1)
     model = compiled(case)
     episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=5)
-    model.fit(episodes.batch(2), steps_per_epoch=3, verbose=0)
+    model.fit(episodes.batch(2), steps_per_epoch=case.steps, verbose=0)
     model.statistics = statistics
     return model
 

@@ -30,12 +30,11 @@ class LearnedScale(keras.layers.Layer):
 
     def build(self, input_shape):
         self.log_scale = self.add_weight(
-            shape=(), name="log_scale", initializer="zeros", autocast=False
+            shape=(), name="log_scale", initializer="zeros"
         )
 
     def call(self, inputs):
-        scale = self.initial * ops.exp(self.log_scale)
-        return inputs * ops.cast(scale, inputs.dtype)
+        return inputs * (self.initial * ops.exp(self.log_scale))
 
     def get_config(self):
         return {**super().get_config(), "initial": self.initial}

@@ -16,6 +16,7 @@ from keras_meta.ops import (
     class_sums,
     joint_apply,
     mask_absent,
+    wide,
 )
 from keras_meta.serialization import register
 
@@ -104,19 +105,16 @@ class MatchingNetwork(EpisodicModel):
         self.encoder = encoder
         self.support_encoder = support_encoder
         self.distance = distances.get(distance)
-        # Distances are float32 at least, so the scale is not cast down.
-        self.scale = LearnedScale(
-            scale, trainable=learnable_scale, autocast=False
-        )
+        # What follows the encoder is in float32 at least.
+        after = dict(dtype=wide(self.compute_dtype))
+        self.scale = LearnedScale(scale, trainable=learnable_scale, **after)
         self.learnable_scale = learnable_scale
         self.full_context = full_context
         self.read_steps = read_steps
         self.aggregation = aggregation
         if full_context:
-            # As distances are, whatever the policy.
-            wide = "float64" if self.compute_dtype == "float64" else "float32"
-            self.support_context = SupportContext(dtype=wide)
-            self.query_context = QueryContext(read_steps, dtype=wide)
+            self.support_context = SupportContext(**after)
+            self.query_context = QueryContext(read_steps, **after)
 
     def adapt(self, support_x, support_y, training=False):
         if self.support_encoder is not None and self.statistics == "support":

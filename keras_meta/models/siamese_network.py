@@ -15,6 +15,7 @@ from keras_meta.ops import (
     class_means,
     mask_absent,
     row_shares,
+    wide,
 )
 from keras_meta.serialization import register
 
@@ -93,15 +94,16 @@ class SiameseNetwork(EpisodicModel):
         self.use_bias = use_bias
         self.reduction = reduction
         # Embeddings arrive in float32 at least and stay so.
+        after = dict(dtype=wide(self.compute_dtype))
         if self.distance is None:
-            self.output_unit = WeightedL1(use_bias, autocast=False)
+            self.output_unit = WeightedL1(use_bias, **after)
         else:
             # Closer is more alike from the start.
             self.output_unit = keras.layers.Dense(
                 1,
                 use_bias=use_bias,
                 kernel_initializer=keras.initializers.Constant(-1.0),
-                autocast=False,
+                **after,
             )
 
     def adapt(self, support_x, support_y, training=False):
@@ -137,8 +139,10 @@ class SiameseNetwork(EpisodicModel):
             absent = ops.cast(ABSENT_LOGIT, logits.dtype)
             by_class = ops.where(labels[:, None] > 0, logits[..., None], absent)
             # The sigmoid grows, so it may follow the maximum; an absent
-            # class then has the score 0.
-            return ops.sigmoid(ops.max(by_class, axis=2))
+            # class then has the score 0. Without its `initial` Keras' max
+            # refuses to have no queries.
+            best = ops.max(by_class, axis=2, initial=ABSENT_LOGIT)
+            return ops.sigmoid(best)
         if self.reduction == "mean":
             return self._class_means(ops.sigmoid(logits), labels)
         means = self._class_means(logits, labels)
