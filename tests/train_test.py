@@ -202,6 +202,51 @@ def test_a_recipe_of_descriptions_trains_and_is_measured(
         recipes.stream(nothing)
 
 
+def fake_birds(folder, classes=110, each=12, attributes=312):
+    """The files of CUB-200-2011 with made-up birds."""
+    names = [f"{k:03d}.Bird" for k in range(classes)]
+    owners = np.repeat(np.arange(classes), each)
+    lists = {
+        "classes": [f"{k} {name}" for k, name in enumerate(names)],
+        "images": [f"{i} {k}/{i}.jpg" for i, k in enumerate(owners)],
+        "image_class_labels": [f"{i} {k}" for i, k in enumerate(owners)],
+        "trainclasses": names[:50],
+        "valclasses": names[50:60],
+        "testclasses": names[60:],
+    }
+    (folder / "attributes").mkdir(parents=True)
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    rng = np.random.default_rng(0)
+    seen = rng.integers(0, 101, (classes, attributes))
+    np.savetxt(
+        folder / "attributes/class_attribute_labels_continuous.txt", seen
+    )
+    # Pictures show their attributes.
+    features = seen[owners] / 100 + rng.normal(0, 0.1, (len(owners), 1))
+    np.save(folder / "features.npy", features.astype("float32"))
+
+
+def test_the_recipe_of_birds_runs_when_the_files_are_there(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    birds = dataclasses.replace(
+        recipes.find("zero_shot_prototypical_network_cub"),
+        steps=40,
+        epoch_steps=20,
+        learning_rate=1e-3,
+    )
+    with pytest.raises(ValueError, match="must hold the file"):
+        train.train(birds, tmp_path / "run", verbose=0)
+    fake_birds(tmp_path / "datasets/CUB_200_2011")
+    (measured,) = birds.evaluations
+    model, _ = train.train(birds, tmp_path / "again", verbose=0)
+    found = evaluate.evaluate(model, dataclasses.replace(measured, episodes=4))
+    # Chance is 2 %.
+    assert found["way"] == 50 and found["accuracy"] > 20
+
+
 def test_an_unknown_stream_is_an_error(recipe):
     with pytest.raises(ValueError, match="Did you mean 'episodes'"):
         recipes.stream(dataclasses.replace(recipe, stream="episode"))

@@ -365,7 +365,7 @@ ZERO_SHOT_GLYPHS = Recipe(
     way=60,
     shot=0,
     queries=5,
-    steps=3_000,
+    steps=2_000,
     augmentation=Affine(
         rotation=8, shear=0.15, scale=(0.85, 1.15), translation=0.05
     ),
