@@ -123,6 +123,40 @@ def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
             assert min(picture.size) > 300
 
 
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        (
+            "matching_network_fce_omniglot",
+            ["episode", "embeddings", "attention", "learning_curves"],
+        ),
+        (
+            "siamese_network_omniglot",
+            ["episode", "embeddings", "pair_scores", "learning_curves"],
+        ),
+        ("relation_network_omniglot", ["episode", "learning_curves"]),
+        (
+            "zero_shot_prototypical_network_glyphs",
+            ["embeddings", "learning_curves"],
+        ),
+    ],
+)
+def test_plot_draws_what_a_model_has(capsys, tmp_path, name, expected):
+    dataset = "glyph-combinations" if "zero" in name else "glyphs"
+    code, out, err = run(
+        capsys, "plot", name, "--dataset", dataset, "--output", tmp_path
+    )
+    assert code == 0, err
+    files = [path.rsplit("/")[-1] for path in out.split()]
+    assert files == [f"{name}.png" for name in expected]
+
+
+def test_evaluate_knows_a_zero_shot_model(capsys):
+    name = "zero_shot_prototypical_network_glyphs"
+    code, out, _ = run(capsys, "evaluate", name, "--episodes", 20, "--way", 7)
+    assert code == 0 and "7-way zero-shot, glyph-combinations test" in out
+
+
 def test_train_writes_a_preset_that_loads(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["train", NAME, "--steps", "1", "--seed", "3"]

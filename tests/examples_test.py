@@ -50,6 +50,15 @@ def test_serve_saved_model(tmp_path):
     assert horizontal > 0.5 and vertical > 0.5
 
 
+def test_zero_shot_letters():
+    out = run("zero_shot_letters.py")
+    five, *_ = out.split("20 letters")
+    accuracy, interval = five.splitlines()[1].split("%")[0].split("±")
+    # Well above chance, on words that were never seen together.
+    assert float(accuracy) - 3 * float(interval) > 40
+    assert out.count("one example") == 6 and out.count("taken for") == 4
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_short_and_has_no_training_loop(name):
     text = (ROOT / "examples" / name).read_text("utf-8")

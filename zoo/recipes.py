@@ -230,6 +230,9 @@ MATCHING_FCE = dataclasses.replace(
 def _relation_network():
     return km.models.RelationNetwork(
         encoder=km.encoders.relation_encoder(filters=64),
+        # For one shot the same as the paper's sum; trained so, a sum of five
+        # maps is five times what the relation module knows.
+        aggregation="mean",
         preprocessing=DRAWINGS_28,
         name="relation_network",
     )
@@ -247,7 +250,7 @@ RELATION = dataclasses.replace(
     restarts=0,
     loss="mean_squared_error",
     clip_norm=0.5,
-    changes="As in the paper: mean squared error, Adam at 0.001, gradients clipped to a norm of 0.5 (of all weights instead of each module), 20-way episodes with 10 queries, batch norm with the moments of each pass. Changed: the split by alphabet, which is harder; 16,000 episodes with cosine decay instead of a million; affine distortion of classes and images; one set of weights for all settings.",
+    changes="As in the paper: mean squared error, Adam at 0.001, gradients clipped to a norm of 0.5 (of all weights instead of each module), 20-way episodes with 10 queries, batch norm with the moments of each pass. Changed: the split by alphabet, which is harder; 16,000 episodes with cosine decay instead of a million; affine distortion of classes and images; one set of weights, trained on one shot, for all settings, which takes the mean of the maps of a class instead of their sum (with the sum, 5-way 5-shot was 80.63).",
     evaluations=(
         *_four_settings(99.6, 99.8, 97.6, 99.1, statistics="batch"),
         *_four_settings(None, None, None, None),

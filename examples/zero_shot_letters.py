@@ -1,0 +1,62 @@
+"""Recognises letters it never saw from the words of their names.
+
+    python examples/zero_shot_letters.py
+
+No training letter has the words of a test letter, but each of the words: E
+WITH GRAVE and A WITH ACUTE are known, E WITH ACUTE is to be found.
+"""
+
+import numpy as np
+
+import keras_meta as km
+import zoo
+
+EPISODES = 200
+
+
+def measure(model, episodes, batch):
+    """Mean accuracy over episodes with its 95% interval, as text."""
+    model.compile(loss="mse", metrics=[km.metrics.AccuracyInterval("accuracy")])
+    batches = episodes.take(EPISODES).batch(batch)
+    logs = model.evaluate(batches, return_dict=True, verbose=0)
+    accuracy, interval = logs["accuracy"], logs["accuracy_interval"]
+    return f"{100 * accuracy:5.1f} ± {100 * interval:.1f} %"
+
+
+def main():
+    images, labels = km.data.load_glyphs("test", protocol="combinations")
+    descriptions = km.data.describe_glyphs(labels)
+    names = np.unique(labels)
+
+    zero_shot = zoo.load("zero_shot_prototypical_network_glyphs")
+    one_shot = {
+        "one example, the same encoder": km.models.PrototypicalNetwork(
+            zero_shot.encoder
+        ),
+        "one example, trained on Omniglot": zoo.load(
+            "prototypical_network_omniglot"
+        ),
+    }
+    for way in (5, 20, len(names)):
+        print(f"{way} letters, chance {100 / way:.1f} %")
+        drawn = dict(way=way, queries=5, seed=1)
+        episodes = km.data.zero_shot_dataset(
+            images, labels, descriptions, **drawn
+        )
+        batch = max(1, 500 // way)
+        print(f"  {measure(zero_shot, episodes, batch)}  the words of the name")
+        episodes = km.data.episode_dataset(images, labels, shot=1, **drawn)
+        for what, model in one_shot.items():
+            print(f"  {measure(model, episodes, batch)}  {what}")
+
+    # One task that holds all letters; then pictures are named.
+    vectors = np.stack([descriptions[name] for name in names])
+    task = zero_shot.adapt(vectors[None], np.eye(len(names), dtype="f")[None])
+    pictures = images[:: len(images) // 4][None] / np.float32(255)
+    nearest = np.argmax(zero_shot.infer(task, pictures)[0], axis=1)
+    for true, found in zip(labels[:: len(images) // 4], nearest, strict=True):
+        print(f"{true.split('/')[1]}: taken for {names[found].split('/')[1]}")
+
+
+if __name__ == "__main__":
+    main()
