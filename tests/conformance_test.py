@@ -148,12 +148,24 @@ def compiled(case, optimizer=None, **kwargs):
     return model
 
 
-def trained(case, statistics="running"):
-    """A model whose weights and moving averages are not the initial ones."""
+@functools.cache
+def trained_weights(case):
+    """Weights and moving averages that are not the initial ones."""
     keras.utils.set_random_seed(1)
     model = compiled(case)
     episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=5)
     model.fit(episodes.batch(2), steps_per_epoch=case.steps, verbose=0)
+    return model.get_weights()
+
+
+def trained(case, statistics="running"):
+    """A model with those weights."""
+    weights = trained_weights(case)
+    model = compiled(case)
+    model(draw()[0])
+    model.set_weights(weights)
+    # As after training; Keras warns of a saved one that has no state.
+    model.optimizer.build(model.trainable_variables)
     model.statistics = statistics
     return model
 

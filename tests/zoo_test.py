@@ -84,13 +84,14 @@ def test_the_accuracy_measured_again_agrees(name):
     accuracy, interval = first.pop("accuracy"), first.pop("interval")
     if first["dataset"] != "glyphs" and not os.environ.get("TFDS_DATA_DIR"):
         pytest.skip("Omniglot is not here (TFDS_DATA_DIR is not set)")
-    episodes = 50
+    episodes = 100
     again = evaluate.evaluate(
         zoo.load(name),
         recipes.Evaluation(**{**first, "episodes": episodes, "seed": 2}),
     )
-    # The interval of so few episodes, three standard errors wide.
-    allowed = interval * (first["episodes"] / episodes) ** 0.5 * 3 / 1.96
+    # The interval of so few episodes, four standard errors wide: where nearly
+    # all is right, a few hard letters make a tail longer than a normal one.
+    allowed = interval * (first["episodes"] / episodes) ** 0.5 * 4 / 1.96
     assert abs(again["accuracy"] - accuracy) < allowed
 
 
