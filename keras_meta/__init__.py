@@ -18,7 +18,9 @@ from keras_meta import (
     models,
     plots,
     presets,
+    threads,
 )
 from keras_meta.few_shot_classifier import FewShotClassifier
+from keras_meta.gradient_terms import gradient_terms
 from keras_meta.preprocessing import Preprocessing
 from keras_meta.serialization import register

@@ -1,0 +1,111 @@
+"""Sinusoid regression: each task is a sine wave of its own."""
+
+import math
+import numbers
+
+import tensorflow as tf
+
+from keras_meta.data.episodes import PARALLEL_CALLS, check_integer
+
+# Tasks are drawn this many at a time, as a call for each would cost more
+# than its work. Another size means other tasks for a seed.
+BLOCK = 64
+
+
+def sinusoid_dataset(
+    shot=10,
+    queries=10,
+    seed=0,
+    start=0,
+    amplitude_range=(0.1, 5.0),
+    phase_range=(0.0, math.pi),
+    x_range=(-5.0, 5.0),
+):
+    """Draws an endless stream of regression tasks, each a sine wave.
+
+    A task is the function `y = amplitude * sin(x - phase)`; amplitude and
+    phase are drawn for each task, `x` for each example, all uniformly. The
+    defaults are those of Finn et al. 2017, "Model-Agnostic Meta-Learning for
+    Fast Adaptation of Deep Networks", section 5.1, with as many queries as
+    support examples as in their code. Element `i` depends on `(seed, i)`
+    alone, so the stream is the same on every machine, `shard` splits it, and
+    `start` resumes it.
+
+    Args:
+        shot: Support examples of a task, at least 1.
+        queries: Query examples of a task, at least 1.
+        seed: Integer: which stream.
+        start: Integer, at least 0: the first task.
+        amplitude_range: Pair `(least, most)`; equal ones fix the amplitude.
+        phase_range: Pair `(least, most)`, in radians.
+        x_range: Pair `(least, most)` for the inputs, in radians.
+
+    Returns:
+        A `tf.data.Dataset` without end of `(episode, query_y)`. The episode
+        is a dict: `support_x (shot, 1)`, `support_y (shot, 1)`, `query_x
+        (queries, 1)`; the target is `query_y (queries, 1)`; all float32.
+        `.batch(n)` makes meta-batches of `n` tasks.
+
+    Raises:
+        ValueError: If a number is out of range, or a range is no pair of
+            finite ordered numbers.
+
+    Example:
+
+    >>> tasks = sinusoid_dataset(shot=5, queries=15)
+    >>> episode, query_y = next(iter(tasks.batch(25)))
+    >>> episode["support_x"].shape.as_list(), query_y.shape.as_list()
+    ([25, 5, 1], [25, 15, 1])
+    """
+    check_integer("shot", shot, 1)
+    # Without any, `unbatch` of TensorFlow 2.21 ends the process.
+    check_integer("queries", queries, 1)
+    check_integer("seed", seed, None)
+    check_integer("start", start, 0)
+    amplitude_range = _range("amplitude_range", amplitude_range)
+    phase_range = _range("phase_range", phase_range)
+    x_range = _range("x_range", x_range)
+
+    def draw(block):
+        uniform = tf.random.stateless_uniform(
+            (BLOCK, 2 + shot + queries, 1), (seed, block)
+        )
+        amplitude = _scale(uniform[:, :1], amplitude_range)
+        phase = _scale(uniform[:, 1:2], phase_range)
+        x = _scale(uniform[:, 2:], x_range)
+        y = amplitude * tf.sin(x - phase)
+        episode = {
+            "support_x": x[:, :shot],
+            "support_y": y[:, :shot],
+            "query_x": x[:, shot:],
+        }
+        return episode, y[:, shot:]
+
+    blocks = tf.data.Dataset.counter(start // BLOCK)
+    tasks = blocks.map(draw, num_parallel_calls=PARALLEL_CALLS).unbatch()
+    return tasks.skip(start % BLOCK)
+
+
+def _scale(uniform, bounds):
+    """Numbers between the bounds, from a uniform draw in [0, 1)."""
+    low, high = bounds
+    return low + (high - low) * uniform
+
+
+def _range(name, value):
+    """The pair of floats, or a ValueError."""
+    pair = tuple(value) if isinstance(value, tuple | list) else ()
+    if len(pair) != 2 or not all(
+        isinstance(number, numbers.Real) and math.isfinite(number)
+        for number in pair
+    ):
+        raise ValueError(
+            f"`{name}` must be a pair of finite numbers (least, most). "
+            f"Received: {name}={value!r}"
+        )
+    if pair[0] > pair[1]:
+        raise ValueError(
+            f"`{name}` must be ordered (least, most). "
+            f"Received: {name}={value!r}"
+        )
+    return float(pair[0]), float(pair[1])
