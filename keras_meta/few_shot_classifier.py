@@ -103,6 +103,7 @@ class FewShotClassifier:
         for start in range(0, len(images), max(step, 1)):
             chunk = images[None, start : start + step]
             predictions = self.model.infer(self._task, chunk)
+            predictions = predictions[..., : len(self.classes_)]
             probabilities = self.model.probabilities(predictions)
             parts.append(ops.convert_to_numpy(probabilities)[0])
         return np.concatenate(parts)
@@ -225,7 +226,6 @@ class FewShotClassifier:
                 "A classifier needs at least two classes. Received: "
                 f"{len(classes)} class(es): {classes.tolist()}"
             )
-        targets = np.eye(len(classes), dtype="float32")[codes]
         if not self.model.built:
             examples = (None, None, *images.shape[1:])
             self.model.build(
@@ -235,6 +235,14 @@ class FewShotClassifier:
                     "query_x": examples,
                 }
             )
+        # A model of one way learns fewer classes too, and leaves some out.
+        way = self.model.fixed_way or len(classes)
+        if len(classes) > way:
+            raise ValueError(
+                f"The model knows {way} classes at most. Received: "
+                f"{len(classes)} classes: {classes.tolist()}"
+            )
+        targets = np.eye(way, dtype="float32")[codes]
         # Assigned last, so that a failure leaves the old classes in force.
         self._task = self.model.adapt(images[None], targets[None])
         self._images, self._labels, self.classes_ = images, labels, classes

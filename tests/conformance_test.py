@@ -38,6 +38,26 @@ def small_maps():
     return keras.Sequential(block())
 
 
+def small_network():
+    """Turns 8 x 8 images into logits of four classes.
+
+    It has no kinks, where second derivatives jump with the last digit.
+    """
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
+            EpisodicBatchNormalization(),
+            keras.layers.AveragePooling2D(2),
+            keras.layers.Activation("softplus"),
+            keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
+            EpisodicBatchNormalization(),
+            keras.layers.Activation("tanh"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4),
+        ]
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model and what holds for it.
@@ -46,8 +66,8 @@ class Case:
     permuting the classes permutes the predictions. `set_based`: the order of
     the support does not matter. `transductive`: queries depend on each other
     whatever the batch-norm statistics. `one_kind`: support and queries are
-    examples of one kind. `loss`: what it is trained with; `steps`: how long,
-    for predictions that are not all alike.
+    examples of one kind. `loss` and `optimizer`: what it is trained with;
+    `steps`: how long, for predictions that are not all alike.
     """
 
     name: str
@@ -61,12 +81,14 @@ class Case:
     loss: Callable = functools.partial(
         keras.losses.CategoricalCrossentropy, from_logits=True
     )
+    optimizer: Callable = functools.partial(keras.optimizers.Adam, 0.01)
 
     @property
     def statistics(self):
         """The statistics that it knows."""
-        both = ("running", "batch")
-        return (*both, "support") if self.one_kind else both
+        if not self.one_kind:
+            return "running", "batch"
+        return self.build().statistics_choices
 
 
 CASES = [
@@ -110,6 +132,34 @@ CASES = [
         lambda **kw: km.models.SiameseNetwork(small_encoder(), **kw),
         loss=keras.losses.BinaryCrossentropy,
     ),
+    Case(
+        "maml",
+        lambda **kw: km.models.MAML(small_network(), inner_steps=2, **kw),
+        any_way=False,
+        label_symmetric=False,
+    ),
+    Case(
+        "fomaml",
+        lambda **kw: km.models.MAML(
+            small_network(), inner_steps=3, first_order=True, **kw
+        ),
+        any_way=False,
+        label_symmetric=False,
+    ),
+    Case(
+        "reptile",
+        lambda **kw: km.models.Reptile(
+            small_network(),
+            inner_learning_rate=0.003,
+            inner_batch_size=8,
+            evaluation_inner_steps=5,
+            **kw,
+        ),
+        optimizer=functools.partial(keras.optimizers.SGD, 1.0),
+        any_way=False,
+        label_symmetric=False,
+        set_based=False,
+    ),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 every_case_and_statistics = pytest.mark.parametrize(
@@ -140,7 +190,7 @@ def draw(tasks=3, way=4, shot=2, queries=3, seed=0, **kwargs):
 def compiled(case, optimizer=None, **kwargs):
     model = case.build()
     model.compile(
-        optimizer or keras.optimizers.Adam(0.01),
+        optimizer or case.optimizer(),
         case.loss(reduction="mean_with_sample_weight"),
         metrics=[km.metrics.AccuracyInterval()],
         **kwargs,

@@ -47,6 +47,11 @@ class EpisodicModel(keras.Model):
         ValueError: For an unknown choice of statistics.
     """
 
+    # What a subclass accepts as its `statistics`.
+    statistics_choices = STATISTICS
+    # The number of classes, for a model that cannot serve any other.
+    fixed_way = None
+
     def __init__(self, statistics="running", preprocessing=None, **kwargs):
         super().__init__(**kwargs)
         self.statistics = statistics
@@ -68,13 +73,16 @@ class EpisodicModel(keras.Model):
 
     @statistics.setter
     def statistics(self, value):
-        if value not in STATISTICS:
+        if value not in self.statistics_choices:
             raise ValueError(
-                f"`statistics` must be one of {STATISTICS}. "
+                f"`statistics` must be one of {self.statistics_choices}. "
                 f"Received: statistics={value!r}"
             )
         self._statistics = value
-        # Functions that are traced already would not notice.
+        self.forget_traces()
+
+    def forget_traces(self):
+        """Drops compiled functions, which do not notice changed attributes."""
         self.train_function = None
         self.test_function = None
         self.predict_function = None
@@ -389,7 +397,7 @@ def _mode(statistics, training, support):
     """What batch norm does in a pass; `support` is for those statistics."""
     if statistics == "running":
         return "batch" if training else "running"
-    return {"batch": "batch", "support": support}[statistics]
+    return support if statistics == "support" else "batch"
 
 
 def _support_pass(adapt):

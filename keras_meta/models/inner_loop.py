@@ -1,0 +1,182 @@
+"""How a Keras network runs with given weights, and what it minimises there.
+
+The inner loop of a gradient-based method treats the weights of its network as
+tensors: a gradient step returns new ones and the variables stay as they are.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_meta.layers.episodic_batch_normalization import (
+    EpisodicBatchNormalization,
+)
+from keras_meta.ops import at_least_float32
+from keras_meta.serialization import register
+
+# Layers of Keras whose moments stop a gradient (`tf.nn.moments`).
+STOPPED_MOMENTS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+)
+
+
+@register
+def cross_entropy(targets, logits):
+    """Mean over examples of `-log p(class)`; a zero row is padding.
+
+    Args:
+        targets: One-hot `(examples, way)`.
+        logits: `(examples, way)`.
+
+    Returns:
+        Scalar.
+    """
+    logits = at_least_float32(logits)
+    targets = tf.cast(targets, logits.dtype)
+    present = tf.reduce_sum(targets, axis=-1)
+    losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    # The op's gradient at a zero row is not zero; this factor makes it so.
+    total = tf.reduce_sum(present * losses)
+    return total / tf.maximum(tf.reduce_sum(present), 1)
+
+
+@register
+def mean_squared_error(targets, values):
+    """Mean over examples and outputs of `(value - target)^2`.
+
+    Args:
+        targets: `(examples, outputs)`.
+        values: `(examples, outputs)`.
+
+    Returns:
+        Scalar.
+    """
+    values = at_least_float32(values)
+    error = values - tf.cast(targets, values.dtype)
+    return tf.reduce_mean(error * error)
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "mean_squared_error": mean_squared_error,
+}
+
+
+def get_loss(loss):
+    """The inner loss of a name, or a function as it is.
+
+    Args:
+        loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
+            function `(targets, predictions) -> loss` of one task; what it
+            returns is averaged.
+
+    Raises:
+        ValueError: If the name is unknown or it is no function.
+    """
+    if callable(loss):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(
+            f"`inner_loss` must be one of {tuple(LOSSES)} or a function "
+            "registered with `keras_meta.register`. Received: "
+            f"inner_loss={loss!r}"
+        )
+    return LOSSES[loss]
+
+
+def serialize_loss(loss):
+    """The name of a loss of this module, or the config of a function."""
+    for name, known in LOSSES.items():
+        if loss is known:
+            return name
+    return keras.saving.serialize_keras_object(loss)
+
+
+def run(network, weights, state, x, training, then=None):
+    """Runs a network with given weights instead of its own.
+
+    Args:
+        network: A built Keras model or layer.
+        weights: Tensors, one for each of `network.trainable_variables`.
+        state: Tensors, one for each of `network.non_trainable_variables`.
+        x: Its input, `(examples, ...)`.
+        training: Python bool.
+        then: Optional function of the outputs that also sees those weights
+            in the network's variables.
+
+    Returns:
+        `(outputs, state)`: outputs `(examples, outputs)` or what `then` made
+        of them, and the state after the pass.
+    """
+    mapping = [
+        *zip(network.trainable_variables, weights, strict=True),
+        *zip(network.non_trainable_variables, state, strict=True),
+    ]
+    with keras.StatelessScope(mapping, collect_losses=True) as scope:
+        outputs = network(x, training=training)
+        if then is not None:
+            outputs = then(outputs)
+    after = [
+        scope.get_current_value(variable)
+        for variable in network.non_trainable_variables
+    ]
+    return outputs, after
+
+
+def loss_gradients(network, loss, weights, state, x, y, training):
+    """Gradients of a loss with respect to given weights.
+
+    Args:
+        network, weights, state, x, training: As for `run`.
+        loss: Function `(targets, predictions) -> loss`.
+        y: Targets `(examples, outputs)`.
+
+    Returns:
+        `(gradients, state)`; a weight that the loss does not depend on has
+        the gradient zero.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        outputs, state = run(network, weights, state, x, training)
+        value = tf.reduce_mean(loss(y, outputs))
+    gradients = tape.gradient(
+        value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return gradients, state
+
+
+def repeat(body, steps, values, unrolled):
+    """`values = body(step, values)` for each step.
+
+    Args:
+        body: Function `(step, values) -> values`.
+        steps: Python integer.
+        values: Nested structure of tensors.
+        unrolled: Whether each step is in the graph, so that it can be
+            differentiated cheaply; otherwise the graph holds one.
+
+    Returns:
+        The values after the last step.
+    """
+    if unrolled or steps <= 1:
+        for step in range(steps):
+            values = body(step, values)
+        return values
+    return tf.while_loop(
+        lambda step, _: step < steps,
+        lambda step, now: (step + 1, body(step, now)),
+        (tf.constant(0), values),
+        maximum_iterations=steps,
+    )[1]
+
+
+def normalization_variables(network):
+    """Ids of the variables of a network's normalization layers."""
+    kinds = (*STOPPED_MOMENTS, EpisodicBatchNormalization)
+    return {
+        id(variable)
+        for layer in network._flatten_layers()
+        if isinstance(layer, kinds)
+        for variable in layer.variables
+    }

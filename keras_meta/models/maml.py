@@ -1,0 +1,177 @@
+"""Model-agnostic meta-learning (Finn, Abbeel and Levine, 2017)."""
+
+import warnings
+
+import tensorflow as tf
+
+from keras_meta.models.gradient_based_model import (
+    GradientBasedModel,
+    check_count,
+    check_positive,
+)
+from keras_meta.models.inner_loop import (
+    STOPPED_MOMENTS,
+    loss_gradients,
+    normalization_variables,
+    repeat,
+)
+from keras_meta.serialization import register
+
+
+@register
+class MAML(GradientBasedModel):
+    """Learns weights from which a few gradient steps learn a task.
+
+    With `L0` the loss on the support, `L1` on the queries, and `k` steps
+    (Finn et al. 2017, algorithm 2):
+
+        theta_0 = theta
+        theta_{j+1} = theta_j - inner_learning_rate * grad L0(theta_j)
+        theta <- optimizer step along the mean over tasks of
+                 grad_theta L1(theta_k)
+
+    The gradient goes through the inner steps: with `H_j` the Hessian of `L0`
+    at `theta_j` and `a` the inner learning rate it is `(I - a H_0) ... (I - a
+    H_{k-1}) grad L1(theta_k)`. First-order MAML leaves the Hessians out, and
+    costs about half.
+
+    The inner learning rate is for the mean loss over the support. The
+    authors' code sums over classes, so its 0.4 for 5-way tasks is 2.0 here.
+    As in that code batch norm always uses the moments of its batch
+    (`statistics="batch"`): predictions are transductive.
+
+    Args:
+        network: Keras model, examples `(batch, ...)` to outputs `(batch,
+            outputs)`; its way is fixed by its last layer. For second-order
+            gradients batch norm must be `keras_meta.layers.
+            EpisodicBatchNormalization`: that of Keras stops a gradient, and
+            a warning says so.
+        inner_learning_rate: Positive; 0.4 by default.
+        inner_steps: Steps in training, at least 1.
+        evaluation_inner_steps: Steps otherwise; as in training by default.
+        first_order: Whether to leave second derivatives out (FOMAML).
+        inner_loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
+            function; see `GradientBasedModel`.
+        adapt_normalization: Whether scale and shift of normalization layers
+            take inner steps as well; if not they are learned by the outer
+            loop alone, as in the authors' code.
+        **kwargs: `tasks_at_once`, `statistics`, `preprocessing`, `name`: see
+            `GradientBasedModel`.
+
+    Raises:
+        ValueError: As for `GradientBasedModel`.
+
+    Example:
+
+    >>> import keras
+    >>> network = keras.Sequential(
+    ...     [keras_meta.encoders.conv4_strided(8), keras.layers.Dense(3)])
+    >>> model = MAML(network, inner_steps=2)
+    >>> support_x = np.random.rand(2, 3, 28, 28, 1).astype("float32")
+    >>> support_y = np.stack([np.eye(3, dtype="float32")] * 2)
+    >>> task = model.adapt(support_x, support_y)
+    >>> tuple(task["weight_0"].shape)
+    (2, 3, 3, 1, 8)
+    >>> tuple(model.infer(task, support_x[:, :1]).shape)
+    (2, 1, 3)
+    """
+
+    def __init__(
+        self,
+        network,
+        inner_learning_rate=0.4,
+        inner_steps=1,
+        evaluation_inner_steps=None,
+        first_order=False,
+        inner_loss="cross_entropy",
+        adapt_normalization=True,
+        **kwargs,
+    ):
+        check_count("inner_steps", inner_steps)
+        if evaluation_inner_steps is None:
+            evaluation_inner_steps = inner_steps
+        super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
+        self.inner_learning_rate = check_positive(
+            "inner_learning_rate", inner_learning_rate
+        )
+        self.inner_steps = inner_steps
+        self.first_order = first_order
+        self.adapt_normalization = adapt_normalization
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        stopped = [
+            layer.name
+            for layer in self.network._flatten_layers()
+            if isinstance(layer, STOPPED_MOMENTS)
+        ]
+        if stopped and not self.first_order:
+            warnings.warn(
+                f"The gradient of the meta-objective will be wrong: {stopped} "
+                "stop a gradient inside their moments, so their second "
+                "derivatives are off by tens of percent. Use "
+                "`keras_meta.layers.EpisodicBatchNormalization`, or "
+                "`first_order=True`.",
+                stacklevel=2,
+            )
+
+    def adapt_task(self, weights, state, support_x, support_y, training):
+        rates = self._rates()
+
+        def step(_, now):
+            weights, state = now
+            gradients, state = loss_gradients(
+                self.network,
+                self.inner_loss,
+                weights,
+                state,
+                support_x,
+                support_y,
+                training,
+            )
+            if self.first_order:
+                gradients = [tf.stop_gradient(g) for g in gradients]
+            weights = [
+                weight - rate * gradient if rate else weight
+                for weight, rate, gradient in zip(
+                    weights, rates, gradients, strict=True
+                )
+            ]
+            return weights, state
+
+        steps = self.inner_steps if training else self.evaluation_inner_steps
+        return repeat(step, steps, (weights, state), unrolled=training)
+
+    def task_gradient(self, weights, state, episode):
+        x = episode[0]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            phi, state = self.adapt_task(
+                weights, state, x["support_x"], x["support_y"], training=True
+            )
+            loss, predictions, state = self.query_pass(phi, state, episode)
+        gradients = tape.gradient(
+            loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return gradients, loss, predictions, state
+
+    def _rates(self):
+        """The inner learning rate of each weight."""
+        fixed = (
+            set()
+            if self.adapt_normalization
+            else normalization_variables(self.network)
+        )
+        return [
+            0 if id(variable) in fixed else self.inner_learning_rate
+            for variable in self.network.trainable_variables
+        ]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_learning_rate": self.inner_learning_rate,
+            "inner_steps": self.inner_steps,
+            "first_order": self.first_order,
+            "adapt_normalization": self.adapt_normalization,
+        }

@@ -1,0 +1,258 @@
+"""Reptile (Nichol, Achiam and Schulman, 2018)."""
+
+import tensorflow as tf
+
+from keras_meta.models.gradient_based_model import (
+    GradientBasedModel,
+    check_count,
+    check_positive,
+)
+from keras_meta.models.inner_loop import loss_gradients, repeat
+from keras_meta.ops import wide
+from keras_meta.serialization import register
+from keras_meta.statistics import STATISTICS
+
+OPTIMIZERS = ("adam", "sgd")
+# Adam of the paper: without momentum, which would leak from batch to batch.
+DECAY, EPSILON = 0.999, 1e-8
+
+
+@register
+class Reptile(GradientBasedModel):
+    """Moves its weights towards those that training on a task arrives at.
+
+    With `U_k` the result of `k` optimizer steps on mini-batches of a task's
+    support (Nichol et al. 2018, algorithms 1 and 2):
+
+        W_i = U_k(theta)                      for each task i
+        theta <- theta + eps * mean_i (W_i - theta)
+
+    The outer step is that of the optimizer of `compile`, which gets `theta -
+    W` as its gradient: `keras.optimizers.SGD(eps)` is the paper's, with
+    `keras.optimizers.schedules.PolynomialDecay(1.0, steps, 0.0)` for its
+    linear schedule. One task in a meta-batch is the serial form, several the
+    batched.
+
+    Mini-batches are drawn without replacement: the support is gone through
+    in a random order, in another one each time, and a batch may straddle
+    two. The orders are the same for all tasks; that support examples come in
+    no order makes them random. The second moments and the step count of the
+    inner Adam are non-trainable weights: every task of a meta-batch starts
+    from the same ones, their mean over the tasks is kept, and `adapt` starts
+    from them and leaves them unchanged.
+
+    Training uses the support alone; queries are for the loss and the metrics
+    that `fit` logs. With the `statistics` `"batch"` predictions are
+    transductive; with `"support_plus_one"`, the paper's other evaluation,
+    each query is predicted in a batch of its own with the whole support.
+
+    Args:
+        network: Keras model, examples `(batch, ...)` to outputs `(batch,
+            outputs)`; its way is fixed by its last layer.
+        inner_learning_rate: Positive; the paper's is 0.001 for 5-way and
+            0.0005 for 20-way Omniglot.
+        inner_steps: Steps in training, at least 1.
+        inner_batch_size: Support examples in a step of training.
+        evaluation_inner_steps, evaluation_inner_batch_size: The same
+            otherwise.
+        inner_optimizer: `"adam"` (with `beta_1 = 0`) or `"sgd"`, for the
+            mean loss of a mini-batch.
+        inner_loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
+            function; see `GradientBasedModel`.
+        **kwargs: `tasks_at_once`, `statistics`, `preprocessing`, `name`: see
+            `GradientBasedModel`.
+
+    Raises:
+        ValueError: As for `GradientBasedModel`, or for an unknown optimizer.
+
+    Example:
+
+    >>> import keras
+    >>> network = keras.Sequential(
+    ...     [keras_meta.encoders.conv4_strided(8, flatten=True),
+    ...      keras.layers.Dense(3)])
+    >>> model = Reptile(network, evaluation_inner_steps=5)
+    >>> support_x = np.random.rand(2, 3, 28, 28, 1).astype("float32")
+    >>> support_y = np.stack([np.eye(3, dtype="float32")] * 2)
+    >>> task = model.adapt(support_x, support_y)
+    >>> tuple(model.infer(task, support_x[:, :1]).shape)
+    (2, 1, 3)
+    """
+
+    statistics_choices = (*STATISTICS, "support_plus_one")
+
+    def __init__(
+        self,
+        network,
+        inner_learning_rate=1e-3,
+        inner_steps=5,
+        inner_batch_size=10,
+        evaluation_inner_steps=50,
+        evaluation_inner_batch_size=5,
+        inner_optimizer="adam",
+        inner_loss="cross_entropy",
+        **kwargs,
+    ):
+        super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
+        if inner_optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"`inner_optimizer` must be one of {OPTIMIZERS}. "
+                f"Received: inner_optimizer={inner_optimizer!r}"
+            )
+        self.inner_learning_rate = check_positive(
+            "inner_learning_rate", inner_learning_rate
+        )
+        self.inner_steps = check_count("inner_steps", inner_steps)
+        self.inner_batch_size = check_count(
+            "inner_batch_size", inner_batch_size
+        )
+        self.evaluation_inner_batch_size = check_count(
+            "evaluation_inner_batch_size", evaluation_inner_batch_size
+        )
+        self.inner_optimizer = inner_optimizer
+        self.inner_state = []
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.inner_optimizer == "sgd":
+            return
+        dtype = wide(self.variable_dtype)
+
+        def add(name, shape):
+            variable = self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=dtype,
+                initializer="zeros",
+                trainable=False,
+                aggregation="mean",
+            )
+            self.inner_state.append(variable)
+
+        for number, weight in enumerate(self.network.trainable_variables):
+            add(f"second_moment_{number}", weight.shape)
+        # A float, so that it can be averaged: exact up to 16 million steps.
+        add("inner_iterations", ())
+
+    @property
+    def state_variables(self):
+        return [*super().state_variables, *self.inner_state]
+
+    def adapt_task(self, weights, state, support_x, support_y, training):
+        steps, size = (
+            self.evaluation_inner_steps,
+            (self.evaluation_inner_batch_size),
+        )
+        if training:
+            steps, size = self.inner_steps, self.inner_batch_size
+        batches = mini_batches(tf.shape(support_x)[0], steps, size)
+
+        def step(number, now):
+            weights, state = now
+            own, inner = self._divided(state)
+            rows = batches[number]
+            gradients, own = loss_gradients(
+                self.network,
+                self.inner_loss,
+                weights,
+                own,
+                tf.gather(support_x, rows),
+                tf.gather(support_y, rows),
+                training,
+            )
+            weights, inner = self._descend(weights, gradients, inner)
+            return weights, [*own, *inner]
+
+        return repeat(step, steps, (weights, state), unrolled=training)
+
+    def _descend(self, weights, gradients, inner):
+        """One step of the inner optimizer from its state `inner`."""
+        rate = self.inner_learning_rate
+        if self.inner_optimizer == "sgd":
+            return [
+                w - rate * g for w, g in zip(weights, gradients, strict=True)
+            ], inner
+        *moments, count = inner
+        count = count + 1
+        rate = rate * tf.sqrt(1 - DECAY**count)
+        moments = [
+            DECAY * v + (1 - DECAY) * tf.cast(g * g, v.dtype)
+            for v, g in zip(moments, gradients, strict=True)
+        ]
+        weights = [
+            w - tf.cast(rate / (tf.sqrt(v) + EPSILON), w.dtype) * g
+            for w, v, g in zip(weights, moments, gradients, strict=True)
+        ]
+        return weights, [*moments, count]
+
+    def task_gradient(self, weights, state, episode):
+        x = episode[0]
+        found, state = self.adapt_task(
+            weights, state, x["support_x"], x["support_y"], training=True
+        )
+        loss, predictions, state = self.query_pass(found, state, episode)
+        gradients = [
+            # Optimizers sum over replicas.
+            (start - end) / self._replicas
+            for start, end in zip(weights, found, strict=True)
+        ]
+        return gradients, loss, predictions, state
+
+    def adapt(self, support_x, support_y, training=False):
+        task = super().adapt(support_x, support_y, training=training)
+        if self.statistics == "support_plus_one":
+            task["support_x"] = tf.convert_to_tensor(support_x)
+        return task
+
+    def infer(self, task, query_x, training=False):
+        if self.statistics != "support_plus_one":
+            return super().infer(task, query_x, training=training)
+
+        def infer_one(example):
+            weights, support_x, queries = example
+
+            def predict(query):
+                batch = tf.concat([support_x, query[None]], axis=0)
+                return self._predict(weights, batch, training)[-1]
+
+            spec = tf.TensorSpec((self.fixed_way,), self._outputs_dtype)
+            return self._map(predict, queries, spec)
+
+        return self._map(
+            infer_one,
+            (self._adapted(task), task["support_x"], query_x),
+            tf.TensorSpec(
+                (query_x.shape[1], self.fixed_way), self._outputs_dtype
+            ),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_learning_rate": self.inner_learning_rate,
+            "inner_steps": self.inner_steps,
+            "inner_batch_size": self.inner_batch_size,
+            "evaluation_inner_batch_size": self.evaluation_inner_batch_size,
+            "inner_optimizer": self.inner_optimizer,
+        }
+
+
+def mini_batches(examples, steps, size):
+    """Rows of each mini-batch, drawn without replacement.
+
+    All examples are gone through in one random order after the other.
+
+    Args:
+        examples: How many there are, a scalar tensor.
+        steps, size: Python integers.
+
+    Returns:
+        Integers `(steps, size)` in `[0, examples)`, always the same.
+    """
+    passes = -(-steps * size // examples)
+    # Philox gives the same numbers on every device.
+    numbers = tf.random.stateless_uniform(
+        (passes, examples), (0, 0), alg="philox"
+    )
+    rows = tf.reshape(tf.argsort(numbers, axis=-1), (-1,))
+    return tf.reshape(rows[: steps * size], (steps, size))
