@@ -1,6 +1,7 @@
 """The command line: `python -m zoo`, installed as `keras-meta`."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -54,6 +55,18 @@ def main(arguments=None):
     return 0
 
 
+def _choose_threads(recipe):
+    """Sets TensorFlow's threads as a recipe's model runs fastest, if any."""
+    from keras_meta import threads
+
+    if recipe is None or not recipe.side_by_side:
+        return
+    # In a process that has used TensorFlow before it is too late for a
+    # faster run, and no reason not to run.
+    with contextlib.suppress(RuntimeError):
+        threads.set_threads(side_by_side=True)
+
+
 def list_command(options):
     """Names, and for presets that were measured the first accuracy."""
     from zoo import recipes
@@ -101,6 +114,7 @@ def train_command(options):
         recipe = dataclasses.replace(recipe, steps=whole, epoch_steps=each)
     run_dir = options.run_dir or pathlib.Path("runs") / recipe.name
     output = options.output or run_dir / "preset"
+    _choose_threads(recipe)
     model, state = train.train(
         recipe, run_dir, options.resume, options.tensorboard
     )
@@ -113,17 +127,17 @@ def evaluate_command(options):
     from zoo import evaluate, recipes
 
     directory = zoo.preset_directory(options.name)
+    trained = _trained_recipe(directory)
+    recipe = recipes.RECIPES.get(trained.get("name"))
+    _choose_threads(recipe)
     model = zoo.load(options.name)
     flags = _given(options, recipes.Evaluation)
-    trained = _trained_recipe(directory)
     if options.write and flags:
         raise ValueError(
             "`--write` stores the recipe's own measurements; leave out "
             f"{', '.join('--' + name.replace('_', '-') for name in flags)}."
         )
-    recipe = recipes.RECIPES.get(trained.get("name"))
-    statistics = {"statistics": model.statistics}
-    evaluations = [_evaluation(trained, {**statistics, **flags})]
+    evaluations = [_evaluation(model, trained, flags)]
     if recipe and not flags:
         evaluations = recipe.evaluations
     results = []
@@ -177,9 +191,10 @@ def plot_command(options):
     from zoo import evaluate, pictures, recipes
 
     trained = _trained_recipe(zoo.preset_directory(options.name))
+    _choose_threads(recipes.RECIPES.get(trained.get("name")))
     model = zoo.load(options.name)
     flags = {"episodes": 1, **_given(options, recipes.Evaluation)}
-    evaluation = _evaluation(trained, flags)
+    evaluation = _evaluation(model, trained, flags)
     pairs = None
     if isinstance(model, km.models.SiameseNetwork):
         pairs = evaluate.evaluation_episodes(
@@ -213,15 +228,20 @@ def _trained_recipe(directory):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _evaluation(trained, flags):
+def _evaluation(model, trained, flags):
     """The measurement of the flags, by default on the data of training."""
     from zoo import recipes
 
-    data = {k: trained[k] for k in ("dataset", "rotations") if k in trained}
-    usual = {"way": 5, "shot": 1}
-    if trained.get("stream") == "zero_shot":
-        usual.update(shot=0, stream="zero_shot")
-    return recipes.Evaluation(**{**usual, **data, **flags})
+    data = ("dataset", "rotations", "stream")
+    usual = {key: trained[key] for key in data if key in trained}
+    usual.update(way=model.fixed_way or 5, shot=1, statistics=model.statistics)
+    if usual.get("stream") == "pairs":
+        del usual["stream"]
+    elif usual.get("stream") == "zero_shot":
+        usual["shot"] = 0
+    elif usual.get("stream") == "sinusoids":
+        usual["shot"] = 10
+    return recipes.Evaluation(**{**usual, **flags})
 
 
 def _table(rows, classes):
@@ -246,10 +266,10 @@ def _table(rows, classes):
 def _sentence(found):
     from zoo import cards
 
+    percent = " %" if "accuracy" in found else ""
     return (
-        f"{found['accuracy']:.2f} ± {found['interval']:.2f} % "
-        f"{cards.setting(found)}, {cards.data(found)}, batch norm: "
-        f"{found['statistics']}"
+        f"{cards.measured(found)}{percent} {cards.setting(found)}, "
+        f"{cards.data(found)}, batch norm: {found['statistics']}"
     )
 
 
@@ -407,8 +427,14 @@ def _add_evaluation_flags(sub):
         sub.add_argument(f"--{name}", type=int, metavar="N", help=what)
     sub.add_argument(
         "--statistics",
-        choices=("running", "batch", "support"),
+        choices=("running", "batch", "support", "support_plus_one"),
         help="batch-norm statistics (default: the model's own)",
+    )
+    sub.add_argument(
+        "--inner-steps",
+        type=int,
+        metavar="N",
+        help="gradient steps on the support (default: the model's own)",
     )
     sub.add_argument(
         "--within-groups",

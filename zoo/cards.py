@@ -86,8 +86,7 @@ def render(directory):
         episodes=_one_of(evaluations, "episodes"),
         queries=_one_of(evaluations, "queries"),
         table=_table(evaluations),
-        data=f"`{recipe['dataset']}`, split `{recipe['split']}`, "
-        + _rotations(recipe["rotations"]),
+        data=_training_data(recipe),
         training=_training(recipe),
         augmentation=_augmentation(recipe["augmentation"]),
         changes=recipe["changes"],
@@ -95,6 +94,16 @@ def render(directory):
         cpus=recipe["cpus"],
         parameters=recipe["parameters"],
         versions=", ".join(f"{k} {v}" for k, v in results["versions"].items()),
+    )
+
+
+def _training_data(recipe):
+    """What a recipe was trained on, in words."""
+    if recipe["stream"] == "sinusoids":
+        return "sinusoids, drawn at random"
+    return (
+        f"`{recipe['dataset']}`, split `{recipe['split']}`, "
+        f"{_rotations(recipe['rotations'])}"
     )
 
 
@@ -112,10 +121,14 @@ def _training(recipe):
     clipped = ""
     if recipe["clip_norm"]:
         clipped = f", gradients clipped to a norm of {recipe['clip_norm']}"
+    optimizer = f"Adam, learning rate {recipe['learning_rate']} with cosine "
+    optimizer += f"decay and {_count(recipe['restarts'], 'warm restart')}"
+    if recipe["optimizer"] == "sgd":
+        optimizer = f"SGD, learning rate {recipe['learning_rate']} to 0 along "
+        optimizer += "a line"
     return (
         f"{recipe['steps']:,} of {each}; {recipe['loss'].replace('_', ' ')}; "
-        f"Adam, learning rate {recipe['learning_rate']} with cosine decay and "
-        f"{_count(recipe['restarts'], 'warm restart')}{clipped}"
+        f"{optimizer}{clipped}"
     )
 
 
@@ -152,7 +165,7 @@ def with_zoo_table(text):
                 lines.append(
                     f"| [`{name}`](zoo/presets/{name}/{CARD}) | {data(found)}"
                     f", {setting(found)} | {found['statistics']} "
-                    f"| {_accuracy(found)} | {published} |"
+                    f"| {measured(found)} | {published} |"
                 )
     table = "\n".join(lines) + "\n"
     return before + START + table + END + rest.split(END, 1)[1]
@@ -160,6 +173,8 @@ def with_zoo_table(text):
 
 def data(found):
     """What a measurement was made on, in words."""
+    if found["stream"] == "sinusoids":
+        return "sinusoids"
     words = f"{found['dataset']} {found['split']}"
     if found["within_groups"]:
         words += ", within one alphabet"
@@ -170,6 +185,12 @@ def data(found):
 
 def setting(found):
     """The kind of a measurement or a training, in words."""
+    steps = found.get("inner_steps")
+    if steps is not None:
+        plain = setting({**found, "inner_steps": None})
+        return f"{plain}, {_count(steps, 'inner step')}"
+    if found["stream"] == "sinusoids":
+        return f"{found['shot']}-shot"
     if found["stream"] == "pairs":
         return "pairs"
     if found["stream"] == "zero_shot":
@@ -177,7 +198,11 @@ def setting(found):
     return f"{found['way']}-way {found['shot']}-shot"
 
 
-def _accuracy(found):
+def measured(found):
+    """An accuracy in percent or a squared error, with its interval."""
+    if "mean_squared_error" in found:
+        error, interval = found["mean_squared_error"], found["interval"]
+        return f"squared error {error:.3f} ± {interval:.3f}"
     return f"{found['accuracy']:.2f} ± {found['interval']:.2f}"
 
 
@@ -197,7 +222,7 @@ def _table(evaluations):
         "|---|---|---|---|",
     ]
     for found in evaluations:
-        accuracy = _accuracy(found)
+        accuracy = measured(found)
         if found["published"] is not None:
             accuracy += f" ({found['published']})"
         lines.append(

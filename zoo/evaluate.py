@@ -36,7 +36,7 @@ def evaluate(model, evaluation, verbose=0):
     """Runs one measurement.
 
     The accuracy is the mean over episodes, or the share of pairs whose score
-    is on the right side of 1/2.
+    is on the right side of 1/2. For sinusoids it is the squared error.
 
     Args:
         model: An `EpisodicModel` with weights; it is compiled anew.
@@ -44,10 +44,24 @@ def evaluate(model, evaluation, verbose=0):
         verbose: As for `keras.Model.evaluate`.
 
     Returns:
-        Dict of the fields of `evaluation` with `accuracy` and `interval`,
-        the half width of its 95% interval, both in percent.
+        Dict of the fields of `evaluation` with `accuracy`, in percent, or
+        `mean_squared_error`; and `interval`, the half width of its 95%
+        interval.
     """
-    before, model.statistics = model.statistics, evaluation.statistics
+    before = model.statistics, getattr(model, "evaluation_inner_steps", None)
+    model.statistics = evaluation.statistics
+    if evaluation.inner_steps is not None:
+        model.evaluation_inner_steps = evaluation.inner_steps
+    measure = _squared_error if evaluation.stream == "sinusoids" else _accuracy
+    found = measure(model, evaluation, verbose)
+    model.statistics = before[0]
+    if evaluation.inner_steps is not None:
+        model.evaluation_inner_steps = before[1]
+    return {**dataclasses.asdict(evaluation), **found}
+
+
+def _accuracy(model, evaluation, verbose):
+    """Accuracy and interval in percent."""
     if evaluation.stream == "pairs":
         metric = keras.metrics.BinaryAccuracy(name="accuracy")
     else:
@@ -57,15 +71,26 @@ def evaluate(model, evaluation, verbose=0):
     logs = model.evaluate(
         evaluation_episodes(evaluation), return_dict=True, verbose=verbose
     )
-    model.statistics = before
     accuracy = float(logs["accuracy"])
     # A pair is right or wrong, so its variance is known.
     binomial = 1.96 * (accuracy * (1 - accuracy) / evaluation.episodes) ** 0.5
     interval = float(logs.get("accuracy_interval", binomial))
     return {
-        **dataclasses.asdict(evaluation),
         "accuracy": round(100 * accuracy, 3),
         "interval": round(100 * interval, 3),
+    }
+
+
+def _squared_error(model, evaluation, verbose):
+    """Mean over tasks of the squared error of their queries."""
+    tasks = evaluation_episodes(evaluation)
+    found = model.predict(tasks, verbose=verbose)
+    wanted = np.concatenate([query_y.numpy() for _, query_y in tasks])
+    errors = np.mean((found - wanted) ** 2, axis=(1, 2))
+    interval = 1.96 * errors.std() / len(errors) ** 0.5
+    return {
+        "mean_squared_error": round(float(errors.mean()), 4),
+        "interval": round(float(interval), 4),
     }
 
 
@@ -79,14 +104,16 @@ def sample_probabilities(model):
         model: A built `EpisodicModel`.
 
     Returns:
-        Nested list `(query, way)`: 3-way 2-shot, 4 queries of noise.
+        Nested list `(query, way)`: 4 queries of noise and 2 shots of it, of
+        3 classes or as many as the model has outputs.
     """
     rng = np.random.RandomState(0)
     shape = model.example_shapes["query_x"]
     support_shape = model.example_shapes["support_x"]
+    way = model.fixed_way or 3
     task = model.adapt(
-        rng.random_sample((1, 6, *support_shape)).astype("float32"),
-        np.eye(3, dtype="float32")[[[0, 1, 2, 0, 1, 2]]],
+        rng.random_sample((1, 2 * way, *support_shape)).astype("float32"),
+        np.tile(np.eye(way, dtype="float32"), (2, 1))[None],
     )
     query_x = rng.random_sample((1, 4, *shape)).astype("float32")
     probabilities = model.probabilities(model.infer(task, query_x))

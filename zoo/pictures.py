@@ -1,11 +1,17 @@
 """The pictures of a model: an episode, embeddings, learning curves."""
 
+import math
 import pathlib
 
 import numpy as np
 from keras import ops
 
 from keras_meta import plots
+from keras_meta.data import sinusoid_dataset
+from keras_meta.models.inner_loop import mean_squared_error
+
+# The wave that regression models are drawn on.
+AMPLITUDE, PHASE = 4.0, math.pi / 3
 
 
 def draw(model, episodes, directory, history=None, method="pca", pairs=None):
@@ -24,7 +30,8 @@ def draw(model, episodes, directory, history=None, method="pca", pairs=None):
     Returns:
         List of the paths, of those that the model has: `episode.png`,
         `embeddings.png`, `attention.png` (of the first query, in full
-        context), `pair_scores.png` and `learning_curves.png`.
+        context), `pair_scores.png`, `adaptation.png` (of the regression of
+        sinusoids) and `learning_curves.png`.
     """
     directory = pathlib.Path(directory)
     episode, query_y = next(iter(episodes))
@@ -58,6 +65,8 @@ def draw(model, episodes, directory, history=None, method="pca", pairs=None):
             model.predict(pairs, verbose=0).ravel(),
             np.concatenate([same.numpy().ravel() for _, same in pairs]),
         )
+    if _regresses(model, drawn["support_x"]):
+        figures["adaptation"] = _adaptation(model)
     if history:
         figures["learning_curves"] = plots.plot_learning_curves(history)
     return [
@@ -76,3 +85,53 @@ def _embeddings(embeddings, task, query_y, method):
         method=method,
         class_names=[f"class {k}" for k in range(query_y.shape[1])],
     )
+
+
+def _regresses(model, support_x):
+    """Whether it learns curves from points `support_x (points, 1)`."""
+    loss = getattr(model, "inner_loss", None)
+    return support_x.shape[1:] == (1,) and loss is mean_squared_error
+
+
+def _adaptation(model):
+    """How the model learns a wave from 5 points and from 10.
+
+    As in figure 2 of Finn et al. 2017, the 5 are in one half of the range:
+    what is right in the other half was learned from other waves.
+    """
+    x = np.linspace(-5, 5, 201, dtype="float32")
+    tasks = []
+    for shot, x_range in ((5, (0, 5)), (10, (-5, 5))):
+        waves = sinusoid_dataset(
+            shot,
+            amplitude_range=(AMPLITUDE, AMPLITUDE),
+            phase_range=(PHASE, PHASE),
+            x_range=x_range,
+        )
+        support, _ = next(iter(waves.batch(1)))
+        tasks.append(
+            {
+                "x": x,
+                "target": AMPLITUDE * np.sin(x - PHASE),
+                "support_x": support["support_x"][0, :, 0],
+                "support_y": support["support_y"][0, :, 0],
+                "predictions": _predictions(model, support, x),
+            }
+        )
+    titles = ["5 support points, all at x > 0", "10 support points"]
+    return plots.plot_regression_adaptation(tasks, titles)
+
+
+def _predictions(model, support, x):
+    """What one task predicts at `x (points,)` after 0, 1 and 10 steps."""
+    predictions = {}
+    before = model.evaluation_inner_steps
+    try:
+        for steps in (0, 1, 10):
+            model.evaluation_inner_steps = steps
+            task = model.adapt(support["support_x"], support["support_y"])
+            values = model.infer(task, x[None, :, None])
+            predictions[steps] = ops.convert_to_numpy(values)[0, :, 0]
+    finally:
+        model.evaluation_inner_steps = before
+    return predictions

@@ -93,18 +93,24 @@ def compiled_model(recipe):
     """The untrained model of a recipe, compiled."""
     keras.utils.set_random_seed(recipe.seed)
     model = recipe.model()
+    optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    classifies = recipe.stream != "sinusoids"
     model.compile(
-        keras.optimizers.Adam(
+        optimizers[recipe.optimizer](
             schedule(recipe), global_clipnorm=recipe.clip_norm
         ),
         recipes.LOSSES[recipe.loss](),
-        metrics=[km.metrics.AccuracyInterval()],
+        metrics=[km.metrics.AccuracyInterval()] if classifies else None,
     )
     return model
 
 
 def schedule(recipe):
     """The learning rate of a recipe, step by step."""
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.schedules.PolynomialDecay(
+            recipe.learning_rate, recipe.steps, 0.0
+        )
     cycles = sum(0.5**cycle for cycle in range(recipe.restarts + 1))
     return keras.optimizers.schedules.CosineDecayRestarts(
         recipe.learning_rate, recipe.steps / cycles, t_mul=0.5, m_mul=0.5
@@ -133,7 +139,7 @@ class SaveEpoch(keras.callbacks.Callback):
 
 
 def describe(recipe):
-    """A recipe as JSON holds it, without its evaluations.
+    """A recipe as JSON holds it: what its outcome depends on.
 
     Functions and classes are given by their names.
     """
@@ -148,7 +154,7 @@ def describe(recipe):
             return [plain(item) for item in value]
         return value
 
-    skipped = ("model", "evaluations")
+    skipped = ("model", "side_by_side", "evaluations")
     fields = plain(recipe)
     return {k: v for k, v in fields.items() if k not in skipped + ("class",)}
 
