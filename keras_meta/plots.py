@@ -1,4 +1,4 @@
-"""Episodes, embeddings, attention, scores and learning curves as figures.
+"""Episodes, embeddings, attention, scores, regression and learning curves.
 
 The Matplotlib figures are made without `pyplot`: there is no backend to choose
 and no global list that keeps them alive. A notebook shows them, `save_figure`
@@ -36,6 +36,8 @@ PICTURE, GAP, MARGIN, HEADER = 1.1, 0.16, 0.12, 0.34
 LETTERS = 7.5
 LINE = 1.25 * LETTERS / 72
 BARS = 0.56
+# Of the predictions of a regression but the last, which is solid.
+DASHES = (":", "--", "-.", (0, (6, 1, 1, 1, 1, 1)))
 
 
 def plot_episode(episode, probabilities=None, class_names=None, max_queries=15):
@@ -402,6 +404,93 @@ def plot_score_histogram(scores, same, bins=20):
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def plot_regression_adaptation(tasks, titles=None):
+    """Draws how predicted curves come closer to the true one, step by step.
+
+    One panel for each regression task, side by side: the true curve, the
+    support points, and what the model predicts after each number of inner
+    steps, from a light dotted line before the first to a dark solid one after
+    the last (Finn et al. 2017, figure 2). Under the title stands the mean
+    squared error of each prediction over the drawn points, in that order. All
+    panels have one scale.
+
+    Args:
+        tasks: Sequence of dicts of the arrays of one task, with one input and
+            one output: `x (points,)` in any order, at least 2 of them, the
+            true values `target (points,)`, `support_x (n,)` and `support_y
+            (n,)`, `n` at least 1; and `predictions`, a dict of 1 to 5 arrays
+            `(points,)`, whose keys are the numbers of inner steps, the same
+            in each task. All are finite.
+        titles: Sequence of one string for each task. Defaults to the numbers
+            of support points.
+
+    Returns:
+        A `matplotlib.figure.Figure` with one Axes for each task, at most 3
+        in a row.
+
+    Raises:
+        ValueError: For something else than such dicts, shapes that do not fit
+            together, values that are not finite, or a wrong number of titles.
+
+    Example:
+
+    >>> x = np.linspace(-5, 5, 50)
+    >>> task = {
+    ...     "x": x,
+    ...     "target": np.sin(x),
+    ...     "support_x": [0.5, 1.0],
+    ...     "support_y": np.sin([0.5, 1.0]),
+    ...     "predictions": {0: 0 * x, 10: np.sin(x)},
+    ... }
+    >>> figure = plot_regression_adaptation([task])
+    >>> figure.axes[0].get_title()
+    '2 support points\\nmean squared error: 0.535 → 0'
+    """
+    tasks, steps = _check_regressions(tasks)
+    if titles is None:
+        titles = [f"{len(task['support_x'])} support points" for task in tasks]
+    elif isinstance(titles, str) or len(titles) != len(tasks):
+        raise ValueError(
+            f"`titles` must hold one string for each of the {len(tasks)} "
+            f"tasks. Received: titles={titles!r}"
+        )
+    columns = min(len(tasks), 3)
+    rows = -(-len(tasks) // columns)
+    figure = Figure(
+        figsize=(max(3.6 * columns, 4.6), 2.9 * rows + 0.5),
+        layout="constrained",
+    )
+    styles = _step_styles(steps)
+    first = None
+    for position, (task, title) in enumerate(zip(tasks, titles, strict=True)):
+        axes = first = figure.add_subplot(
+            rows, columns, position + 1, sharex=first, sharey=first
+        )
+        _draw_regression(axes, task, styles)
+        errors = [
+            np.square(task["predictions"][step] - task["target"]).mean()
+            for step in steps
+        ]
+        axes.set_title(
+            _fit(str(title), lines=1, width=3)
+            + "\nmean squared error: "
+            + " → ".join(f"{error:.3g}" for error in errors),
+            fontproperties=_font(),
+            parse_math=False,
+        )
+        if position + columns >= len(tasks):
+            axes.set_xlabel("x")
+        if position % columns == 0:
+            axes.set_ylabel("y")
+    figure.legend(
+        *first.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(steps) + 2 if columns > 1 else 3,
+        frameon=False,
+    )
     return figure
 
 
@@ -926,6 +1015,49 @@ def _draw_curve(axes, curves, name, epochs, style):
     return True
 
 
+def _step_styles(steps):
+    """How the prediction after each of `steps`, ascending, is drawn."""
+    shades = matplotlib.colormaps["Blues"](np.linspace(0.45, 1, len(steps)))
+    styles = {}
+    for i, step in enumerate(steps):
+        last = step > 0 and i == len(steps) - 1
+        styles[step] = {
+            "color": shades[i],
+            "linestyle": "-" if last else DASHES[i],
+            "label": "1 step" if step == 1 else f"{step} steps",
+        }
+    if 0 in styles:
+        styles[0]["label"] = "before adapting"
+    return styles
+
+
+def _draw_regression(axes, task, styles):
+    axes.plot(
+        task["x"],
+        task["target"],
+        color="0.8",
+        linewidth=5,
+        solid_capstyle="round",
+        label="true curve",
+    )
+    for step, style in styles.items():
+        axes.plot(task["x"], task["predictions"][step], linewidth=1.8, **style)
+    axes.plot(
+        task["support_x"],
+        task["support_y"],
+        linestyle="",
+        marker="^",
+        markersize=8,
+        color=COLOURS[1],
+        markeredgecolor="black",
+        label="support points",
+        zorder=3,
+    )
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def _check_episode(episode):
     """Casts and checks the arrays of one task."""
     expected = (
@@ -1048,6 +1180,94 @@ def _check_attention(attention, kept):
             f"{sums.min():g} to {sums.max():g}"
         )
     return attention
+
+
+def _check_regressions(tasks):
+    """Casts the tasks, sorted by `x`; and the numbers of steps, ascending."""
+    if not isinstance(tasks, list | tuple) or not tasks:
+        raise ValueError(
+            "`tasks` must be a list of dicts, one for each regression task. "
+            f"Received: {type(tasks).__name__} {tasks!r:.80}"
+        )
+    checked = [_check_regression(f"tasks[{i}]", t) for i, t in enumerate(tasks)]
+    steps = sorted(checked[0]["predictions"])
+    for i, task in enumerate(checked):
+        if sorted(task["predictions"]) != steps:
+            raise ValueError(
+                "`tasks` must hold predictions after the same numbers of "
+                f"steps, here {steps}. Received: tasks[{i}] with "
+                f"{sorted(task['predictions'])}"
+            )
+    return checked, steps
+
+
+def _check_regression(name, task):
+    keys = ("x", "target", "support_x", "support_y", "predictions")
+    if not isinstance(task, dict) or set(keys) - set(task):
+        raise ValueError(
+            f"`{name}` must be a dict with the keys {keys}. Received: "
+            f"{list(task) if isinstance(task, dict) else task!r:.80}"
+        )
+    predictions = task["predictions"]
+    if (
+        not isinstance(predictions, dict)
+        or not 1 <= len(predictions) <= len(DASHES) + 1
+        or not all(isinstance(step, int | np.integer) for step in predictions)
+        or min(predictions) < 0
+    ):
+        received = (
+            f"the keys {list(predictions)}"
+            if isinstance(predictions, dict)
+            else type(predictions).__name__
+        )
+        raise ValueError(
+            f"`{name}['predictions']` must be a dict of 1 to "
+            f"{len(DASHES) + 1} arrays, whose keys are numbers of steps, 0 or "
+            f"more. Received: {received}"
+        )
+    x = _check_points(task["x"], f"{name}['x']", least=2)
+    order = np.argsort(x, kind="stable")
+    support_x = _check_points(task["support_x"], f"{name}['support_x']")
+    return {
+        "x": x[order],
+        "target": _check_points(
+            task["target"], f"{name}['target']", "x", len(x)
+        )[order],
+        "support_x": support_x,
+        "support_y": _check_points(
+            task["support_y"],
+            f"{name}['support_y']",
+            "support_x",
+            len(support_x),
+        ),
+        "predictions": {
+            step: _check_points(
+                values, f"{name}['predictions'][{step}]", "x", len(x)
+            )[order]
+            for step, values in predictions.items()
+        },
+    }
+
+
+def _check_points(values, name, other=None, count=None, least=1):
+    """Casts a vector that has as many entries as `other`, or `least`."""
+    values = np.asarray(values)
+    if other is not None:
+        shape, fits = f"({count},), as `{other}` has", values.size == count
+    else:
+        shape, fits = f"(n,) with n at least {least}", values.size >= least
+    if values.ndim != 1 or not fits:
+        raise ValueError(
+            f"`{name}` must have the shape {shape}; take one task and its one "
+            f"value, `[0, :, 0]` of a batch. Received: shape {values.shape}"
+        )
+    values = values.astype("float64")
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"`{name}` must be finite. Received: "
+            f"{(~np.isfinite(values)).sum()} values that are not"
+        )
+    return values
 
 
 def _check_scores(scores, same):

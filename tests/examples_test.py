@@ -59,6 +59,29 @@ def test_zero_shot_letters():
     assert out.count("one example") == 6 and out.count("taken for") == 4
 
 
+def test_gradient_terms(tmp_path):
+    out = run("gradient_terms.py", "--output", tmp_path)
+    slopes = [
+        float(line.split()[2].strip(",")) for line in out.splitlines()[:3]
+    ]
+    assert slopes == pytest.approx([2, 2, 2], abs=0.05)
+    assert (tmp_path / "remainders.png").exists()
+
+
+def test_sinusoids(tmp_path):
+    out = run("sinusoids.py", "--output", tmp_path, "--steps", "500")
+    before, one, ten = (
+        float(line.split(":")[1])
+        for line in out.splitlines()
+        if line.startswith("  after")
+    )
+    assert before > one > ten
+    for name in ("adaptation", "learning_curves"):
+        assert (tmp_path / f"{name}.png").exists()
+    # A curve has no pictures and no classes.
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_short_and_has_no_training_loop(name):
     text = (ROOT / "examples" / name).read_text("utf-8")

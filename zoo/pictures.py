@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from keras_meta import plots
-from keras_meta.data import sinusoid_dataset
 from keras_meta.models.inner_loop import mean_squared_error
 
 # The wave that regression models are drawn on.
@@ -97,39 +96,49 @@ def _adaptation(model):
     """How the model learns a wave from 5 points and from 10.
 
     As in figure 2 of Finn et al. 2017, the 5 are in one half of the range:
-    what is right in the other half was learned from other waves.
+    what is right in the other half was learned from other waves. The points
+    are spread evenly, so that the figure does not depend on a lucky draw.
     """
+
+    def wave(x):
+        return AMPLITUDE * np.sin(x - PHASE)
+
     x = np.linspace(-5, 5, 201, dtype="float32")
-    tasks = []
-    for shot, x_range in ((5, (0, 5)), (10, (-5, 5))):
-        waves = sinusoid_dataset(
-            shot,
-            amplitude_range=(AMPLITUDE, AMPLITUDE),
-            phase_range=(PHASE, PHASE),
-            x_range=x_range,
-        )
-        support, _ = next(iter(waves.batch(1)))
-        tasks.append(
-            {
-                "x": x,
-                "target": AMPLITUDE * np.sin(x - PHASE),
-                "support_x": support["support_x"][0, :, 0],
-                "support_y": support["support_y"][0, :, 0],
-                "predictions": _predictions(model, support, x),
-            }
-        )
+    half = np.linspace(0.5, 4.5, 5, dtype="float32")
+    whole = np.linspace(-4.5, 4.5, 10, dtype="float32")
+    tasks = [
+        {
+            "x": x,
+            "target": wave(x),
+            "support_x": points,
+            "support_y": wave(points),
+            "predictions": _predictions(model, points, wave(points), x),
+        }
+        for points in (half, whole)
+    ]
     titles = ["5 support points, all at x > 0", "10 support points"]
     return plots.plot_regression_adaptation(tasks, titles)
 
 
-def _predictions(model, support, x):
-    """What one task predicts at `x (points,)` after 0, 1 and 10 steps."""
+def _predictions(model, support_x, support_y, x):
+    """What a model predicts at `x (points,)` after 0, 1 and 10 steps.
+
+    Args:
+        model: A `GradientBasedModel` of one input and one output.
+        support_x, support_y: Arrays `(n,)`.
+        x: Array `(points,)`.
+
+    Returns:
+        Dict of arrays `(points,)`; its keys are the numbers of steps.
+    """
     predictions = {}
     before = model.evaluation_inner_steps
     try:
         for steps in (0, 1, 10):
             model.evaluation_inner_steps = steps
-            task = model.adapt(support["support_x"], support["support_y"])
+            task = model.adapt(
+                support_x[None, :, None], support_y[None, :, None]
+            )
             values = model.infer(task, x[None, :, None])
             predictions[steps] = ops.convert_to_numpy(values)[0, :, 0]
     finally:
