@@ -27,16 +27,13 @@ TEMPLATE = """\
 import keras_meta, zoo
 
 model = zoo.load("{name}")
-classifier = keras_meta.FewShotClassifier(model)
-classifier.fit(images, labels)         # a few images of each class, any size
-classifier.predict(new_images)
-model.export("served")                 # a SavedModel that learns new classes
+{usage}
 ```
 
 ## Measured
 
-Mean accuracy over {episodes} episodes (or pairs) with {queries} queries
-per class, in percent, with its 95% interval; in brackets what the paper
+{measure} over {episodes} episodes (or pairs) with {queries} queries
+per class, {unit}with its 95% interval; in brackets what the paper
 reports.
 
 {table}
@@ -64,6 +61,27 @@ Measured with {versions}.
 """
 
 
+CLASSIFICATION = {
+    "usage": """\
+classifier = keras_meta.FewShotClassifier(model)
+classifier.fit(images, labels)         # a few images of each class, any size
+classifier.predict(new_images)
+model.export("served")                 # a SavedModel that learns new classes\
+""",
+    "measure": "Mean accuracy",
+    "unit": "in percent, ",
+}
+REGRESSION = {
+    "usage": """\
+task = model.adapt(x[None], y[None])   # points (n, 1) and their values
+model.infer(task, new_x[None])
+model.export("served")                 # a SavedModel that learns new tasks\
+""",
+    "measure": "Mean squared error",
+    "unit": "",
+}
+
+
 def render(directory):
     """The text of the card of a preset.
 
@@ -79,7 +97,9 @@ def render(directory):
         for name in (RECIPE, RESULTS)
     )
     evaluations = results["evaluations"]
+    regression = recipe["stream"] == "sinusoids"
     return TEMPLATE.format(
+        **(REGRESSION if regression else CLASSIFICATION),
         name=recipe["name"],
         title=recipe["title"],
         paper=recipe["paper"],

@@ -48,15 +48,18 @@ def evaluate(model, evaluation, verbose=0):
         `mean_squared_error`; and `interval`, the half width of its 95%
         interval.
     """
-    before = model.statistics, getattr(model, "evaluation_inner_steps", None)
-    model.statistics = evaluation.statistics
+    settings = {"statistics": evaluation.statistics}
     if evaluation.inner_steps is not None:
-        model.evaluation_inner_steps = evaluation.inner_steps
+        settings["evaluation_inner_steps"] = evaluation.inner_steps
+    before = {name: getattr(model, name) for name in settings}
     measure = _squared_error if evaluation.stream == "sinusoids" else _accuracy
-    found = measure(model, evaluation, verbose)
-    model.statistics = before[0]
-    if evaluation.inner_steps is not None:
-        model.evaluation_inner_steps = before[1]
+    try:
+        for name, value in settings.items():
+            setattr(model, name, value)
+        found = measure(model, evaluation, verbose)
+    finally:
+        for name, value in before.items():
+            setattr(model, name, value)
     return {**dataclasses.asdict(evaluation), **found}
 
 

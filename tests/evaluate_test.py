@@ -1,0 +1,70 @@
+"""What a measurement does with gradient-based models."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_meta as km
+from zoo import cards, evaluate
+from zoo.recipes import Evaluation
+
+
+def regressor():
+    network = keras.Sequential(
+        [keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)]
+    )
+    return km.models.MAML(network, 0.05, inner_loss="mean_squared_error")
+
+
+def sinusoids(**fields):
+    return Evaluation(
+        way=1,
+        shot=10,
+        queries=20,
+        dataset="sinusoids",
+        stream="sinusoids",
+        statistics="batch",
+        episodes=30,
+        **fields,
+    )
+
+
+def test_the_squared_error_of_sinusoids_is_that_of_each_task():
+    model = regressor()
+    found = evaluate.evaluate(model, sinusoids())
+    tasks = km.data.sinusoid_dataset(shot=10, queries=20, seed=1).take(30)
+    errors = []
+    for episode, query_y in tasks.batch(1):
+        values = model.predict(episode, verbose=0)
+        errors.append(np.mean((values - query_y) ** 2))
+    interval = 1.96 * np.std(errors) / 30**0.5
+    np.testing.assert_allclose(
+        [found["mean_squared_error"], found["interval"]],
+        [np.mean(errors), interval],
+        rtol=1e-3,
+    )
+    assert "accuracy" not in found
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_inner_steps_and_statistics_are_those_of_before(fails, monkeypatch):
+    model = regressor()
+    model.statistics = "support"
+    if fails:
+        monkeypatch.setattr(model, "predict", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate.evaluate(model, sinusoids(inner_steps=4))
+    else:
+        more = evaluate.evaluate(model, sinusoids(inner_steps=20))
+        none = evaluate.evaluate(model, sinusoids(inner_steps=0))
+        change = more["mean_squared_error"] - none["mean_squared_error"]
+        assert abs(change) > 1e-2
+    assert model.evaluation_inner_steps == 1
+    assert model.statistics == "support"
+
+
+def test_a_measurement_says_its_inner_steps_in_words():
+    found = {"stream": "sinusoids", "shot": 10, "inner_steps": 0}
+    assert cards.setting(found) == "10-shot, no inner steps"
+    found = {"stream": "episodes", "way": 5, "shot": 1, "inner_steps": 1}
+    assert cards.setting(found) == "5-way 1-shot, 1 inner step"
