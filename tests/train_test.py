@@ -269,3 +269,62 @@ def test_an_unknown_recipe_or_data_set_lists_the_nearest():
         recipes.find("prototypical_network_glyph")
     with pytest.raises(ValueError, match="Did you mean 'omniglot"):
         recipes.load_split("omniglott", "test")
+
+
+@pytest.fixture
+def sinusoids():
+    """Reptile on sinusoids: no data set, another optimizer and unit."""
+    network = keras.Sequential(
+        [keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)]
+    )
+    settings = dict(way=1, shot=10, stream="sinusoids", rotations=False)
+    settings.update(dataset="sinusoids", split="all")
+    return recipes.Recipe(
+        name="tiny_sinusoid",
+        title="A tiny recipe of regression",
+        paper="None",
+        model=lambda: km.models.Reptile(
+            keras.models.clone_model(network), inner_loss="mean_squared_error"
+        ),
+        queries=5,
+        steps=6,
+        tasks=2,
+        epoch_steps=2,
+        learning_rate=1.0,
+        optimizer="sgd",
+        loss="mean_squared_error",
+        evaluations=(
+            recipes.Evaluation(
+                **settings, statistics="batch", inner_steps=3, episodes=8
+            ),
+        ),
+        **settings,
+    )
+
+
+def test_a_gradient_based_run_resumes_with_its_inner_moments(
+    sinusoids, tmp_path, monkeypatch
+):
+    whole, _ = train.train(sinusoids, tmp_path / "whole", verbose=0)
+    assert float(whole.inner_state[-1]) == 6 * whole.inner_steps
+    interrupted(sinusoids, tmp_path / "stopped", monkeypatch, epochs=1)
+    resumed, _ = train.train(
+        sinusoids, tmp_path / "stopped", resume=True, verbose=0
+    )
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_recipe_of_regression_is_measured_and_described(sinusoids, tmp_path):
+    model, state = train.train(sinusoids, tmp_path / "run", verbose=0)
+    preset = tmp_path / "preset"
+    train.write_preset(sinusoids, model, state, preset)
+    results = [evaluate.evaluate(model, e) for e in sinusoids.evaluations]
+    evaluate.write_results(preset, results)
+    card = (preset / "README.md").read_text("utf-8")
+    assert (
+        "| sinusoids | 10-shot, 3 inner steps | batch | squared error" in card
+    )
+    assert "SGD, learning rate 1.0 to 0 along a line" in card
+    assert "Mean squared error over 8 episodes" in card
+    assert "FewShotClassifier" not in card
