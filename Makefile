@@ -19,6 +19,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.episodes
 	$(RUN) -m benchmarks.prototypical_network
 	$(RUN) -m benchmarks.metric_family
+	$(RUN) -m benchmarks.gradient_family
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

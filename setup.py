@@ -41,7 +41,7 @@ setup(
             # One test builds the wheel.
             "setuptools>=77",
         ],
-        "bench": ["torch>=2.6,<3"],
+        "bench": ["torch>=2.6,<3", "jax>=0.8,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
     },
     entry_points={"console_scripts": ["keras-meta = zoo.__main__:main"]},

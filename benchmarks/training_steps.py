@@ -30,7 +30,7 @@ BATCHES = 4
 # How far losses of two sides may differ, as a share: the first loss comes
 # from the same weights, later ones from weights that Adam moved by signs of
 # gradients, some of them rounding errors.
-FIRST_LOSS_TOLERANCE, LATER_LOSS_TOLERANCE = 1e-4, 2e-2
+LOSS_TOLERANCES = (1e-4, 2e-2)
 # Convolution with bias, batch norm, ReLU, max-pool; all other names of layers
 # stand for the order of `keras_meta.encoders`: no bias before batch norm, and
 # max-pool before the ReLU.
@@ -69,8 +69,9 @@ class Variant:
     """One row of the table.
 
     Args:
-        side: `"ours"` or `"torch"`.
-        layers: Name of the order of the layers.
+        side: `"ours"`, `"torch"` or another peer.
+        layers: Name of the order of the layers; may be empty where all rows
+            have the same.
         details: What else tells it from others.
         tuned: Whether glibc keeps freed memory.
         build: Function `(*arguments) -> Step` of module level, whose first
@@ -151,7 +152,7 @@ def copy_to_keras(weights, model):
         variable.assign(weight)
 
 
-def keras_training_step(model, loss, batches, clip_norm=None):
+def keras_training_step(model, loss, batches, clip_norm=None, optimizer=None):
     """The step that `fit` makes, on a cached data set.
 
     Args:
@@ -159,6 +160,7 @@ def keras_training_step(model, loss, batches, clip_norm=None):
         loss: What `compile` takes.
         batches: `(episodes, query_y)`, arrays `(BATCHES, tasks, ...)`.
         clip_norm: Optional largest norm of the gradients of all weights.
+        optimizer: Adam by default; another one clips by itself.
 
     Returns:
         `Step`.
@@ -166,7 +168,7 @@ def keras_training_step(model, loss, batches, clip_norm=None):
     import keras
     import tensorflow as tf
 
-    optimizer = keras.optimizers.Adam(
+    optimizer = optimizer or keras.optimizers.Adam(
         LEARNING_RATE, epsilon=ADAM_EPSILON, global_clipnorm=clip_norm
     )
     model.compile(optimizer, loss)
@@ -238,13 +240,14 @@ def copy_to_torch(weights, network):
             parameter.copy_(copied.view(parameter.shape))
 
 
-def measure(rows, given, rounds, seconds):
+def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):
     """Times all variants of a setting.
 
     Args:
         rows: List of `Variant`.
         given: Tuple: the first arguments of what builds them.
         rounds, seconds: As for `interleave`.
+        tolerances: As for `check_losses`.
 
     Returns:
         Dict from the variant to a dict of numbers.
@@ -257,15 +260,20 @@ def measure(rows, given, rounds, seconds):
         for row in rows:
             environment = KEEP_FREED_MEMORY if row.tuned else {}
             arguments = (*given, *row.arguments)
+            # TensorFlow imports JAX wherever it is installed, at 140 MiB.
+            hidden = () if row.side == "jax" else ("jax",)
             try:
-                worker = Worker(str(row), row.build, arguments, environment)
+                worker = Worker(
+                    str(row), row.build, arguments, environment, hidden
+                )
             except RuntimeError as error:
                 if not row.optional:
                     raise
                 print(f"Left out: {str(error).strip().splitlines()[-1]}")
                 continue
             workers[row] = stack.enter_context(worker)
-        check_losses({row: worker.losses for row, worker in workers.items()})
+        losses = {row: worker.losses for row, worker in workers.items()}
+        check_losses(losses, tolerances)
         timings = interleave(list(workers.values()), rounds, seconds)
     results = {}
     for row, worker in workers.items():
@@ -280,15 +288,17 @@ def measure(rows, given, rounds, seconds):
     return results
 
 
-def check_losses(losses):
+def check_losses(losses, tolerances=LOSS_TOLERANCES):
     """Raises a RuntimeError if variants do not compute the same.
 
     Args:
         losses: Dict from the variant to the losses of its first steps.
+        tolerances: How far the first loss may differ from that of the first
+            variant, as a share, and how far later ones.
     """
     reference_name, reference = next(iter(losses.items()))
     for name, values in losses.items():
-        tolerance = FIRST_LOSS_TOLERANCE
+        tolerance = tolerances[0]
         for value, expected in zip(values, reference, strict=True):
             # Written so that NaN fails.
             if not abs(value - expected) <= tolerance * abs(expected):
@@ -297,7 +307,7 @@ def check_losses(losses):
                     f"weights, {reference_name} has the losses {reference}, "
                     f"{name} {values}."
                 )
-            tolerance = LATER_LOSS_TOLERANCE
+            tolerance = tolerances[1]
 
 
 def ratios(results, compared):

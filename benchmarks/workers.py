@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import statistics
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Worker:
         build: Function of module level that returns a `Step`.
         arguments: Its arguments.
         environment: Dict of environment variables of the process.
+        hidden: Names of modules that seem not to be installed there.
 
     Raises:
         RuntimeError: With the worker's own traceback, if it fails.
@@ -78,12 +80,12 @@ class Worker:
             system does not say.
     """
 
-    def __init__(self, name, build, arguments=(), environment=None):
+    def __init__(self, name, build, arguments=(), environment=None, hidden=()):
         self.name = name
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, build, arguments)
+            target=_serve, args=(theirs, build, arguments, hidden)
         )
         with mock.patch.dict(os.environ, {**QUIET, **(environment or {})}):
             self._process.start()
@@ -134,10 +136,12 @@ class Worker:
         self.close()
 
 
-def _serve(connection, build, arguments):
+def _serve(connection, build, arguments, hidden):
     """The life of a worker: build, take the first steps, then time."""
     # The libraries' start-up lines; failures travel through the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    # Python's way to say that a module cannot be imported.
+    sys.modules.update(dict.fromkeys(hidden))
     try:
         step = build(*arguments)
         begin = time.perf_counter()
@@ -224,7 +228,7 @@ def has_torch():
 def machine():
     """What the numbers depend on: versions and the processor, as a dict."""
     versions = {"python": platform.python_version()}
-    for name in ("tensorflow", "keras", "numpy", "torch"):
+    for name in ("tensorflow", "keras", "numpy", "torch", "jax"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return {**versions, "processor": processor(), "cores": os.cpu_count()}
