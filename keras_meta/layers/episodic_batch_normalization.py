@@ -112,24 +112,30 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         gradient, which the moving averages do not need.
         """
         tasks, channels = current_tasks(), x.shape[-1]
-        by_task = self._by_task(x)
-        merged = tf.transpose(by_task, (1, 0, 2))
+        alone = isinstance(tasks, int) and tasks == 1
+        if alone:
+            merged = tf.reshape(x, (-1, 1, 1, channels))
+        else:
+            merged = tf.transpose(self._by_task(x), (1, 0, 2))
+            gamma, beta = tf.tile(gamma, [tasks]), tf.tile(beta, [tasks])
+            width = tasks * channels
+            merged = tf.reshape(merged, (tf.shape(merged)[0], 1, 1, width))
         positions = tf.shape(merged)[0]
-        merged = tf.reshape(merged, (positions, 1, 1, tasks * channels))
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            merged,
-            tf.tile(gamma, [tasks]),
-            tf.tile(beta, [tasks]),
-            epsilon=self.epsilon,
-            is_training=True,
+            merged, gamma, beta, epsilon=self.epsilon, is_training=True
         )
-        y = tf.reshape(y, (positions, tasks, channels))
-        y = tf.reshape(tf.transpose(y, (1, 0, 2)), tf.shape(x))
+        if not alone:
+            y = tf.reshape(y, (positions, tasks, channels))
+            y = tf.transpose(y, (1, 0, 2))
         # The kernel returns the unbiased variance.
         count = tf.cast(positions, x.dtype)
         biased = variance * tf.maximum(count - 1, 1) / count
         shape = (tasks, channels)
-        return y, tf.reshape(mean, shape), tf.reshape(biased, shape)
+        return (
+            tf.reshape(y, tf.shape(x)),
+            tf.reshape(mean, shape),
+            tf.reshape(biased, shape),
+        )
 
     def _update(self, moving, moment):
         """Moves an average towards the mean of a moment over the tasks."""

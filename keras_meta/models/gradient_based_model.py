@@ -12,6 +12,7 @@ from keras_meta.models.inner_loop import (
 )
 from keras_meta.ops import at_least_float32, wide
 from keras_meta.statistics import StatisticsScope, current_scope
+from keras_meta.threads import available_cores
 
 
 class GradientBasedModel(EpisodicModel):
@@ -48,7 +49,8 @@ class GradientBasedModel(EpisodicModel):
             task, with which `probabilities` are the outputs as they are.
         evaluation_inner_steps: Steps of `adapt` when it is not training; 0
             leaves the weights as they are. It can be changed later.
-        tasks_at_once: How many tasks may run side by side.
+        tasks_at_once: How many tasks may run side by side; as many as there
+            are CPU cores by default.
         statistics: As for `EpisodicModel`; `"batch"` by default.
         **kwargs: `preprocessing`, `name`: see `EpisodicModel`.
 
@@ -63,7 +65,7 @@ class GradientBasedModel(EpisodicModel):
         network,
         inner_loss="cross_entropy",
         evaluation_inner_steps=1,
-        tasks_at_once=10,
+        tasks_at_once=None,
         statistics="batch",
         **kwargs,
     ):
@@ -73,7 +75,9 @@ class GradientBasedModel(EpisodicModel):
         self.network = network
         self.inner_loss = get_loss(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
-        self.tasks_at_once = check_count("tasks_at_once", tasks_at_once)
+        if tasks_at_once is not None:
+            check_count("tasks_at_once", tasks_at_once)
+        self.tasks_at_once = tasks_at_once
         self.failed_tasks = FailedTasks()
 
     @property
@@ -343,7 +347,7 @@ class GradientBasedModel(EpisodicModel):
                 array(self._outputs_dtype),
                 array(tf.bool),
             ),
-            parallel_iterations=self.tasks_at_once,
+            parallel_iterations=self.tasks_at_once or available_cores(),
         )
         return total, carried, *(a.stack() for a in arrays)
 
@@ -424,12 +428,13 @@ class GradientBasedModel(EpisodicModel):
 
     def _map(self, function, elements, signature):
         """`tf.map_fn` over the tasks axis."""
-        side_by_side = None if tf.executing_eagerly() else self.tasks_at_once
+        at_once = self.tasks_at_once or available_cores()
         return tf.map_fn(
             function,
             elements,
             fn_output_signature=signature,
-            parallel_iterations=side_by_side,
+            # TensorFlow logs a warning of any other number.
+            parallel_iterations=1 if tf.executing_eagerly() else at_once,
         )
 
     @property
