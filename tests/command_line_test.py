@@ -139,6 +139,8 @@ def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
             "zero_shot_prototypical_network_glyphs",
             ["embeddings", "learning_curves"],
         ),
+        ("maml_omniglot_5way", ["episode", "learning_curves"]),
+        ("maml_sinusoid", ["adaptation", "learning_curves"]),
     ],
 )
 def test_plot_draws_what_a_model_has(capsys, tmp_path, name, expected):

@@ -326,5 +326,5 @@ def test_a_recipe_of_regression_is_measured_and_described(sinusoids, tmp_path):
         "| sinusoids | 10-shot, 3 inner steps | batch | squared error" in card
     )
     assert "SGD, learning rate 1.0 to 0 along a line" in card
-    assert "Mean squared error over 8 episodes" in card
+    assert "Mean squared error over 8 tasks with 15 queries" in card
     assert "FewShotClassifier" not in card

@@ -32,8 +32,7 @@ model = zoo.load("{name}")
 
 ## Measured
 
-{measure} over {episodes} episodes (or pairs) with {queries} queries
-per class, {unit}with its 95% interval; in brackets what the paper
+{measure} with its 95% interval; in brackets what the paper
 reports.
 
 {table}
@@ -68,8 +67,8 @@ classifier.fit(images, labels)         # a few images of each class, any size
 classifier.predict(new_images)
 model.export("served")                 # a SavedModel that learns new classes\
 """,
-    "measure": "Mean accuracy",
-    "unit": "in percent, ",
+    "measure": "Mean accuracy over {episodes} episodes (or pairs) with "
+    "{queries} queries\nper class, in percent,",
 }
 REGRESSION = {
     "usage": """\
@@ -77,8 +76,8 @@ task = model.adapt(x[None], y[None])   # points (n, 1) and their values
 model.infer(task, new_x[None])
 model.export("served")                 # a SavedModel that learns new tasks\
 """,
-    "measure": "Mean squared error",
-    "unit": "",
+    "measure": "Mean squared error over {episodes} tasks with {queries} "
+    "queries,",
 }
 
 
@@ -98,13 +97,16 @@ def render(directory):
     )
     evaluations = results["evaluations"]
     regression = recipe["stream"] == "sinusoids"
+    words = REGRESSION if regression else CLASSIFICATION
     return TEMPLATE.format(
-        **(REGRESSION if regression else CLASSIFICATION),
+        usage=words["usage"],
+        measure=words["measure"].format(
+            episodes=_one_of(evaluations, "episodes"),
+            queries=_one_of(evaluations, "queries"),
+        ),
         name=recipe["name"],
         title=recipe["title"],
         paper=recipe["paper"],
-        episodes=_one_of(evaluations, "episodes"),
-        queries=_one_of(evaluations, "queries"),
         table=_table(evaluations),
         data=_training_data(recipe),
         training=_training(recipe),
@@ -181,7 +183,9 @@ def with_zoo_table(text):
     for name in zoo.list_presets():
         for found in read_results(zoo.PRESETS / name):
             published = found["published"] or "-"
-            if found["statistics"] == "running" or found["published"]:
+            regression = "mean_squared_error" in found
+            running = found["statistics"] == "running"
+            if running or regression or found["published"]:
                 lines.append(
                     f"| [`{name}`](zoo/presets/{name}/{CARD}) | {data(found)}"
                     f", {setting(found)} | {found['statistics']} "
