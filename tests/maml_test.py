@@ -1,48 +1,15 @@
 """Tests of MAML, first-order MAML and the outer loop they share."""
 
-import json
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
+from quadratic_tasks import Point, close, linear, quadratic, vector
 
 import keras_meta as km
 from keras_meta.layers import EpisodicBatchNormalization
 from keras_meta.models import MAML
 from keras_meta.models.inner_loop import cross_entropy, mean_squared_error
-
-VECTORS = pathlib.Path(__file__).parent / "vectors"
-
-
-def vector(name):
-    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
-
-
-class Point(keras.layers.Layer):
-    """A network that ignores its input: its output is its one weight."""
-
-    def __init__(self, dim, **kwargs):
-        super().__init__(**kwargs)
-        self.dim = dim
-
-    def build(self, _):
-        self.theta = self.add_weight(shape=(self.dim,), name="theta")
-
-    def call(self, inputs):
-        return ops.tile(self.theta[None], (ops.shape(inputs)[0], 1))
-
-    def compute_output_spec(self, inputs):
-        return keras.KerasTensor((inputs.shape[0], self.dim), self.dtype)
-
-
-def quadratic(targets, outputs):
-    """`(theta - m)' H (theta - m) / 2`; rows of the target: H, then m."""
-    hessian, minimum = targets[:-1], targets[-1:]
-    error = outputs[:1] - minimum
-    return ops.sum(ops.matmul(error, hessian) * error) / 2
 
 
 def flat(arrays):
@@ -76,10 +43,6 @@ def adapted(model, theta, episode):
     weights = range(len(model.network.trainable_variables))
     parts = [np.array(task[f"weight_{number}"]) for number in weights]
     return np.stack([flat(p[i] for p in parts) for i in range(len(parts[0]))])
-
-
-def close(a, b, tolerance=1e-10):
-    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
 @pytest.fixture
@@ -291,11 +254,6 @@ def test_the_fused_batch_norm_gives_the_same_meta_gradient():
         found.append(meta_gradient(model, theta, episode, query_y, loss))
     scale = np.abs(found[0]).max()
     close(found[0] / scale, found[1] / scale, 1e-3)
-
-
-def linear(targets, outputs):
-    """A loss whose Hessian is zero."""
-    return ops.sum(ops.mean(targets, axis=0) * outputs[0])
 
 
 def test_first_order_is_exact_where_the_inner_loss_is_linear(
@@ -517,10 +475,13 @@ def test_a_network_that_does_not_fit_is_an_error(network, message):
             dict(inner_learning_rate=float("nan")),
             "`inner_learning_rate` must be a positive",
         ),
-        (dict(inner_steps=0), "`inner_steps` must be an integer of at least 1"),
+        (dict(inner_steps=0), "`inner_steps` must be at least 1"),
         (dict(inner_steps=1.5), "`inner_steps` must be an integer"),
-        (dict(evaluation_inner_steps=-1), "integer of at least 0"),
-        (dict(tasks_at_once=0), "`tasks_at_once` must be an integer"),
+        (
+            dict(evaluation_inner_steps=-1),
+            "`evaluation_inner_steps` must be at least 0",
+        ),
+        (dict(tasks_at_once=0), "`tasks_at_once` must be at least 1"),
         (dict(inner_loss="mse"), "`inner_loss` must be one of.*'mse'"),
     ],
 )

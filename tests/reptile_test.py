@@ -1,58 +1,18 @@
 """Tests of Reptile: its inner optimizer, mini-batches and evaluation."""
 
-import json
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from quadratic_tasks import Point, close, linear, quadratic, vector
 
 from keras_meta.layers import EpisodicBatchNormalization
 from keras_meta.models import Reptile
 from keras_meta.models.inner_loop import get_loss
 from keras_meta.models.reptile import mini_batches
 
-VECTORS = pathlib.Path(__file__).parent / "vectors"
 
-
-def vector(name):
-    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
-
-
-class Point(keras.layers.Layer):
-    """A network that ignores its input: its output is its one weight."""
-
-    def __init__(self, dim, **kwargs):
-        super().__init__(**kwargs)
-        self.dim = dim
-
-    def build(self, _):
-        self.theta = self.add_weight(shape=(self.dim,), name="theta")
-
-    def call(self, inputs):
-        return ops.tile(self.theta[None], (ops.shape(inputs)[0], 1))
-
-    def compute_output_spec(self, inputs):
-        return keras.KerasTensor((inputs.shape[0], self.dim), self.dtype)
-
-
-def linear(targets, outputs):
-    """A loss whose gradient is the mean target."""
-    return ops.sum(ops.mean(targets, axis=0) * outputs[0])
-
-
-def quadratic(targets, outputs):
-    """`(theta - m)' H (theta - m) / 2`; rows of the target: H, then m."""
-    error = outputs[:1] - targets[-1:]
-    return ops.sum(ops.matmul(error, targets[:-1]) * error) / 2
-
-
-def close(a, b, tolerance=1e-10):
-    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
-
-
-def episode_of(support_y, query_y=None):
+def episode_of(support_y):
     """An episode without inputs, `support_y (tasks, support, outputs)`."""
     support_y = np.array(support_y)
     tasks, support, _ = support_y.shape
@@ -263,11 +223,11 @@ def test_support_plus_one_predicts_each_query_with_the_support():
     [
         (dict(inner_optimizer="rmsprop"), "`inner_optimizer` must be one of"),
         (dict(inner_learning_rate=0), "`inner_learning_rate` must be a pos"),
-        (dict(inner_steps=0), "`inner_steps` must be an integer of at least 1"),
+        (dict(inner_steps=0), "`inner_steps` must be at least 1"),
         (dict(inner_batch_size=2.0), "`inner_batch_size` must be an integer"),
         (
             dict(evaluation_inner_batch_size=0),
-            "`evaluation_inner_batch_size` must be an integer",
+            "`evaluation_inner_batch_size` must be at least 1",
         ),
         (dict(inner_loss="huber"), "`inner_loss` must be one of"),
         (dict(statistics="moving"), "'support_plus_one'"),

@@ -46,7 +46,7 @@ def main(arguments=None):
     filter_startup_lines()
     try:
         options.command(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"keras-meta: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

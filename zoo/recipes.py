@@ -447,12 +447,23 @@ def _gradient_based(kind, way, flatten=False, **options):
     return kind(network, preprocessing=DRAWINGS_28, **options)
 
 
-# Their `statistics` is that of the papers: predictions are transductive.
-def _gradient_based_evaluations(way, one_shot, five_shot, **fields):
-    settings = ((1, one_shot), (5, five_shot))
+def _five_way(one_shot, five_shot, statistics="batch"):
+    """5-way measurements; `"batch"` is transductive, as in the papers."""
     return tuple(
-        Evaluation(way, shot, published=published, statistics="batch", **fields)
-        for shot, published in settings
+        Evaluation(5, shot, published=published, statistics=statistics)
+        for shot, published in ((1, one_shot), (5, five_shot))
+    )
+
+
+def _maml_5way(first_order=False):
+    return _gradient_based(
+        km.models.MAML,
+        way=5,
+        inner_learning_rate=0.4,
+        inner_steps=1,
+        evaluation_inner_steps=3,
+        first_order=first_order,
+        name="fomaml" if first_order else "maml",
     )
 
 
@@ -460,14 +471,7 @@ MAML_5WAY = Recipe(
     name="maml_omniglot_5way",
     title="MAML, strided Conv-4, trained on Omniglot, 5-way",
     paper=FINN,
-    model=lambda: _gradient_based(
-        km.models.MAML,
-        way=5,
-        inner_learning_rate=0.4,
-        inner_steps=1,
-        evaluation_inner_steps=3,
-        name="maml",
-    ),
+    model=_maml_5way,
     dataset="omniglot",
     split="trainval",
     way=5,
@@ -480,9 +484,8 @@ MAML_5WAY = Recipe(
     changes="As in the paper: one inner step in training and three in the tests, strided convolutions, Adam at 0.001. "
     "Changed: an inner learning rate of 0.4 for the mean loss, where the authors' 0.4 for a sum over classes is 2.0; 16 tasks of 25 queries in a step instead of 32 of 5, 15,000 steps with cosine decay instead of 60,000; scale and shift of batch norm take inner steps too; rotations as classes of their own, and the split by alphabet, which is harder than the paper's; one set of weights, trained on one shot, for both shots.",
     evaluations=(
-        *_gradient_based_evaluations(5, 98.7, 99.9),
-        Evaluation(way=5, shot=1, statistics="support"),
-        Evaluation(way=5, shot=5, statistics="support"),
+        *_five_way(98.7, 99.9),
+        *_five_way(None, None, statistics="support"),
     ),
 )
 
@@ -490,20 +493,11 @@ FOMAML_5WAY = dataclasses.replace(
     MAML_5WAY,
     name="fomaml_omniglot_5way",
     title="First-order MAML, strided Conv-4, trained on Omniglot, 5-way",
-    model=lambda: _gradient_based(
-        km.models.MAML,
-        way=5,
-        inner_learning_rate=0.4,
-        inner_steps=1,
-        evaluation_inner_steps=3,
-        first_order=True,
-        name="fomaml",
-    ),
+    model=lambda: _maml_5way(first_order=True),
     changes=MAML_5WAY.changes.replace("As in", "First order. As in"),
     evaluations=(
-        *_gradient_based_evaluations(5, 98.3, 99.2),
-        Evaluation(way=5, shot=1, statistics="support"),
-        Evaluation(way=5, shot=5, statistics="support"),
+        *_five_way(98.3, 99.2),
+        *_five_way(None, None, statistics="support"),
     ),
 )
 
@@ -535,13 +529,8 @@ REPTILE_5WAY = Recipe(
     side_by_side=True,
     changes="As in the paper: 10 examples of each class in training, 5 steps of Adam without momentum on 10 images, 5 tasks in a step, an outer step that falls from 1 to 0 along a line, 50 steps on 5 images in the tests. Changed: 30,000 steps instead of 100,000; test characters are turned as well, and the split by alphabet is harder than the paper's.",
     evaluations=(
-        *_gradient_based_evaluations(5, 97.7, 99.5),
-        Evaluation(
-            way=5, shot=1, statistics="support_plus_one", published=95.4
-        ),
-        Evaluation(
-            way=5, shot=5, statistics="support_plus_one", published=98.9
-        ),
+        *_five_way(97.7, 99.5),
+        *_five_way(95.4, 98.9, statistics="support_plus_one"),
     ),
 )
 
@@ -563,11 +552,11 @@ def _sinusoid_evaluations(*inner_steps):
     )
 
 
-def _sinusoid_network():
+def _sinusoid_network(units, activation):
     return keras.Sequential(
         [
-            keras.layers.Dense(40, "relu"),
-            keras.layers.Dense(40, "relu"),
+            keras.layers.Dense(units, activation),
+            keras.layers.Dense(units, activation),
             keras.layers.Dense(1),
         ]
     )
@@ -578,7 +567,7 @@ MAML_SINUSOID = Recipe(
     title="MAML, two layers of 40 units, regression of sinusoids",
     paper=FINN,
     model=lambda: km.models.MAML(
-        _sinusoid_network(),
+        _sinusoid_network(40, "relu"),
         inner_learning_rate=0.01,
         inner_loss="mean_squared_error",
         name="maml",
@@ -595,7 +584,7 @@ MAML_SINUSOID = Recipe(
     epoch_steps=2_000,
     loss="mean_squared_error",
     side_by_side=True,
-    changes="As in the paper: 10 points of a sinusoid, one inner step of 0.01 in training, 70,000 steps of Adam at 0.001. Changed: cosine decay; the paper does not say how many tasks are in a step.",
+    changes="As in the paper: 10 points of a sinusoid, one inner step of 0.01 in training, 70,000 steps of Adam at 0.001. As in the authors' code: 25 tasks in a step. Changed: cosine decay.",
     evaluations=_sinusoid_evaluations(1, 10, 0),
 )
 
@@ -605,13 +594,7 @@ REPTILE_SINUSOID = dataclasses.replace(
     title="Reptile, two layers of 64 units, regression of sinusoids",
     paper=NICHOL,
     model=lambda: km.models.Reptile(
-        keras.Sequential(
-            [
-                keras.layers.Dense(64, "tanh"),
-                keras.layers.Dense(64, "tanh"),
-                keras.layers.Dense(1),
-            ]
-        ),
+        _sinusoid_network(64, "tanh"),
         inner_learning_rate=0.02,
         inner_steps=5,
         inner_batch_size=10,

@@ -1,8 +1,12 @@
 """The outer loop of the methods that learn a task by gradient steps."""
 
+import math
+import numbers
+
 import keras
 import tensorflow as tf
 
+from keras_meta.data.episodes import check_integer
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.inner_loop import (
     cross_entropy,
@@ -76,7 +80,7 @@ class GradientBasedModel(EpisodicModel):
         self.inner_loss = get_loss(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
         if tasks_at_once is not None:
-            check_count("tasks_at_once", tasks_at_once)
+            check_integer("tasks_at_once", tasks_at_once, 1)
         self.tasks_at_once = tasks_at_once
         self.failed_tasks = FailedTasks()
 
@@ -87,8 +91,8 @@ class GradientBasedModel(EpisodicModel):
 
     @evaluation_inner_steps.setter
     def evaluation_inner_steps(self, value):
-        name = "evaluation_inner_steps"
-        self._evaluation_inner_steps = check_count(name, value, least=0)
+        check_integer("evaluation_inner_steps", value, 0)
+        self._evaluation_inner_steps = value
         self.forget_traces()
 
     def adapt_task(self, weights, state, support_x, support_y, training):
@@ -455,26 +459,9 @@ class GradientBasedModel(EpisodicModel):
         }
 
 
-def check_count(name, value, least=1):
-    """Returns a number of things, or raises a ValueError.
-
-    Args:
-        name: The argument, for the message.
-        value: An integer.
-        least: The smallest that is allowed.
-    """
-    integer = isinstance(value, int) and not isinstance(value, bool)
-    if not integer or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-    return value
-
-
 def check_positive(name, value):
     """Returns a positive, finite number, or raises a ValueError."""
-    if not (isinstance(value, (int, float)) and 0 < value < float("inf")):
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise ValueError(
             f"`{name}` must be a positive number. Received: {name}={value!r}"
         )

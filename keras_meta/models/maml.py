@@ -4,9 +4,9 @@ import warnings
 
 import tensorflow as tf
 
+from keras_meta.data.episodes import check_integer
 from keras_meta.models.gradient_based_model import (
     GradientBasedModel,
-    check_count,
     check_positive,
 )
 from keras_meta.models.inner_loop import (
@@ -87,7 +87,7 @@ class MAML(GradientBasedModel):
         adapt_normalization=True,
         **kwargs,
     ):
-        check_count("inner_steps", inner_steps)
+        check_integer("inner_steps", inner_steps, 1)
         if evaluation_inner_steps is None:
             evaluation_inner_steps = inner_steps
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
+from keras_meta.data.episodes import check_integer
 from keras_meta.models.gradient_based_model import (
     GradientBasedModel,
-    check_count,
     check_positive,
 )
 from keras_meta.models.inner_loop import loss_gradients, repeat
@@ -102,13 +102,13 @@ class Reptile(GradientBasedModel):
         self.inner_learning_rate = check_positive(
             "inner_learning_rate", inner_learning_rate
         )
-        self.inner_steps = check_count("inner_steps", inner_steps)
-        self.inner_batch_size = check_count(
-            "inner_batch_size", inner_batch_size
-        )
-        self.evaluation_inner_batch_size = check_count(
-            "evaluation_inner_batch_size", evaluation_inner_batch_size
-        )
+        for name, value in (
+            ("inner_steps", inner_steps),
+            ("inner_batch_size", inner_batch_size),
+            ("evaluation_inner_batch_size", evaluation_inner_batch_size),
+        ):
+            check_integer(name, value, 1)
+            setattr(self, name, value)
         self.inner_optimizer = inner_optimizer
         self.inner_state = []
 
