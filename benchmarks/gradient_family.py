@@ -48,6 +48,7 @@ the root of a checkout, with the extra `bench` installed, on a machine that
 does nothing else (most of an hour on two cores):
 
     python -m benchmarks.gradient_family [--quick] [--json FILE] [--only NAME]
+        [--without PEER]
 """
 
 import dataclasses
@@ -883,6 +884,13 @@ def main(arguments=None):
     parser.add_argument(
         "--only", choices=CASES, nargs="+", help="these settings, not all"
     )
+    parser.add_argument(
+        "--without",
+        choices=("learn2learn", "jax"),
+        nargs="+",
+        default=[],
+        help="peers to leave out; JAX takes minutes in the larger settings",
+    )
     # There are many rows, and a step may take more than a second.
     parser.set_defaults(rounds=5, seconds=1.0)
     options = parser.parse_args(arguments)
@@ -894,8 +902,9 @@ def main(arguments=None):
     facts = machine()
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     absent = absent_peers()
-    for side in absent:
+    for side in set(absent).difference(options.without):
         print(ADVICE[side])
+    absent += options.without
     rounds, seconds = options.rounds, options.seconds
     peak = prototypical_network.measure_peak(rounds, seconds)
     print(f"float32 matrix product: {peak / 1e9:.0f} GFLOP/s", flush=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import keras_meta as km
+import zoo
 from zoo import cards, evaluate, recipes, train
 
 
@@ -328,3 +329,44 @@ def test_a_recipe_of_regression_is_measured_and_described(sinusoids, tmp_path):
     assert "SGD, learning rate 1.0 to 0 along a line" in card
     assert "Mean squared error over 8 tasks with 15 queries" in card
     assert "FewShotClassifier" not in card
+
+
+@pytest.mark.parametrize("way", [5, 3])
+def test_a_run_begins_with_the_network_of_a_preset(recipe, way):
+    later = dataclasses.replace(
+        recipe,
+        start="fomaml_omniglot_5way",
+        model=lambda: km.models.MAML(
+            keras.Sequential(
+                [
+                    km.encoders.conv4_strided(filters=64),
+                    keras.layers.Dense(way),
+                ]
+            )
+        ),
+        way=way,
+    )
+    encoder, head = train.compiled_model(later).network.layers
+    start_encoder, start_head = zoo.load(later.start).network.layers
+    # Moving averages are weights as well.
+    for ours, theirs in zip(
+        encoder.get_weights(), start_encoder.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    same_head = [
+        np.array_equal(ours, theirs)
+        for ours, theirs in zip(
+            head.get_weights(), start_head.get_weights(), strict=True
+        )
+    ]
+    assert same_head == [way == 5] * 2
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, r in recipes.RECIPES.items() if r.start]
+)
+def test_no_recipe_begins_with_weights_that_saw_its_test_classes(name):
+    recipe = recipes.find(name)
+    start = recipes.find(recipe.start)
+    for field in ("dataset", "split", "rotations"):
+        assert getattr(recipe, field) == getattr(start, field)

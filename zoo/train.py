@@ -10,6 +10,7 @@ import time
 import keras
 
 import keras_meta as km
+import zoo
 from keras_meta import presets
 from zoo import recipes
 
@@ -94,6 +95,8 @@ def compiled_model(recipe):
     """The untrained model of a recipe, compiled."""
     keras.utils.set_random_seed(recipe.seed)
     model = recipe.model()
+    if recipe.start:
+        _start_from(model, zoo.load(recipe.start))
     optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
     classifies = recipe.stream != "sinusoids"
     model.compile(
@@ -108,6 +111,17 @@ def compiled_model(recipe):
         else math.gcd(50, recipe.epoch_steps),
     )
     return model
+
+
+def _start_from(model, other):
+    """Gives a gradient-based model the layers of another's network."""
+    model.network.build(other.network.input_shape)
+    for layer, start in zip(
+        model.network.layers, other.network.layers, strict=True
+    ):
+        weights = start.get_weights()
+        if [w.shape for w in weights] == [w.shape for w in layer.weights]:
+            layer.set_weights(weights)
 
 
 def schedule(recipe):
