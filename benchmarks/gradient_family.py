@@ -42,10 +42,11 @@ untuned, with its threads set.
 Every variant has a process of its own; they take turns, and the table shows
 medians of the turns. `peak` is the share of the fastest float32 matrix
 product (2048) of either library in the same run; `memory` the most a process
-ever held, in MiB, its libraries included; `first` the seconds of the first
-step, with tracing and compilation; `loss` that of the first step. Run it from
-the root of a checkout, with the extra `bench` installed, on a machine that
-does nothing else (most of an hour on two cores):
+ever held, in MiB, its libraries included, and in brackets what came after the
+model was built; `first` the seconds of the first step, with tracing and
+compilation; `loss` that of the first step. Run it from the root of a checkout,
+with the extra `bench` installed, on a machine that does nothing else (most of
+an hour on two cores):
 
     python -m benchmarks.gradient_family [--quick] [--json FILE] [--only NAME]
         [--without PEER]
@@ -112,7 +113,10 @@ AGAINST_TUNED = "times faster than the fastest PyTorch, tuned"
 AGAINST_UNTUNED = "times faster than the fastest PyTorch, untuned"
 AGAINST_LEARN2LEARN = "times faster than learn2learn, untuned"
 AGAINST_JAX = "times faster than JAX"
-MEMORY = "memory as a share of torch.func's, untuned"
+MEMORY = {
+    "memory as a share of torch.func's, untuned": "peak_memory_mib",
+    "the same without libraries and model": "step_memory_mib",
+}
 TARGETS = {
     MAML: {AGAINST_TUNED: 1.8, AGAINST_LEARN2LEARN: 2.2},
     FOMAML: {AGAINST_TUNED: 1.6, AGAINST_LEARN2LEARN: 2.0},
@@ -815,8 +819,9 @@ def ratios(results):
         if rows
     }
     for numbers in measured(("torch",), False, "torch.func"):
-        if numbers["peak_memory_mib"] is not None:
-            found[MEMORY] = ours["peak_memory_mib"] / numbers["peak_memory_mib"]
+        for text, key in MEMORY.items():
+            if numbers[key] is not None:
+                found[text] = ours[key] / numbers[key]
     return found
 
 

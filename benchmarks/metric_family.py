@@ -36,9 +36,10 @@ it; and `shipped`, without that bias and with max-pool before the ReLU, as in
 
 Every variant has a process of its own; they take turns, and the table shows
 medians of the turns. `memory` is the most a process ever held, in MiB, its
-libraries included; `first` the seconds of the first step, with tracing. Run it
-from the root of a checkout, with the extra `bench` installed, on a machine
-that does nothing else:
+libraries included, and in brackets what came after the model was built;
+`first` the seconds of the first step, with tracing. Run it from the root of a
+checkout, with the extra `bench` installed, on a machine that does nothing
+else:
 
     python -m benchmarks.metric_family [--quick] [--json FILE] [--only NAME]
 """

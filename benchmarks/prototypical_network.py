@@ -27,9 +27,10 @@ Layers of a block come in two orders that are the same function:
 Every variant has a process of its own; they take turns, and the table shows
 medians of the turns. `peak` is the share of the fastest float32 matrix
 product (2048) of either library in the same run; `memory` the most a process
-ever held, its libraries included; `first` the seconds of the first step, with
-tracing and compilation. Run it from the root of a checkout, with the extra
-`bench` installed, on a machine that does nothing else:
+ever held, in MiB, its libraries included, and in brackets what came after the
+model was built; `first` the seconds of the first step, with tracing and
+compilation. Run it from the root of a checkout, with the extra `bench`
+installed, on a machine that does nothing else:
 
     python -m benchmarks.prototypical_network [--quick] [--json FILE]
 """

@@ -283,6 +283,7 @@ def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):
             "spread": timing.spread,
             "first_step_seconds": worker.first_step,
             "peak_memory_mib": worker.peak_memory,
+            "step_memory_mib": worker.step_memory,
             "losses": worker.losses,
         }
     return results
@@ -352,8 +353,8 @@ def print_results(results, extra=None):
     """
 
     def memory(numbers):
-        mebibytes = numbers["peak_memory_mib"]
-        return "-" if mebibytes is None else f"{mebibytes:.0f}"
+        pair = numbers["peak_memory_mib"], numbers["step_memory_mib"]
+        return "-" if None in pair else "{:.0f} ({:.0f})".format(*pair)
 
     columns = {
         "ms": lambda numbers: f"{numbers['milliseconds']:.1f}",

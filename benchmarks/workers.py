@@ -78,6 +78,8 @@ class Worker:
         first_step: Seconds of the first step, with all its compilation.
         peak_memory: MiB, the most the process ever held; None where the
             system does not say.
+        step_memory: How much of it came after `build`, so without the
+            libraries.
     """
 
     def __init__(self, name, build, arguments=(), environment=None, hidden=()):
@@ -97,13 +99,16 @@ class Worker:
             raise
         self.losses = first["losses"]
         self.first_step = first["first_step"]
-        self.peak_memory = None
+        self._built_memory = first["built_memory"]
+        self.peak_memory = self.step_memory = None
 
     def time(self, count):
         """Runs `count` steps; returns the seconds of each."""
         self._connection.send(count)
         answer = self._receive()
         self.peak_memory = answer["peak_memory"]
+        if self.peak_memory is not None:
+            self.step_memory = self.peak_memory - self._built_memory
         return answer["seconds"]
 
     def close(self):
@@ -144,6 +149,7 @@ def _serve(connection, build, arguments, hidden):
     sys.modules.update(dict.fromkeys(hidden))
     try:
         step = build(*arguments)
+        built_memory = held_memory("VmRSS")
         begin = time.perf_counter()
         losses = [step.loss()] if step.loss else []
         if not step.loss:
@@ -151,11 +157,19 @@ def _serve(connection, build, arguments, hidden):
         first_step = time.perf_counter() - begin
         if step.loss:
             losses += [step.loss() for _ in range(LOSSES - 1)]
-        connection.send({"losses": losses, "first_step": first_step})
+        connection.send(
+            {
+                "losses": losses,
+                "first_step": first_step,
+                "built_memory": built_memory,
+            }
+        )
         while True:
             count = connection.recv()
             seconds = [_seconds(step.run) for _ in range(count)]
-            connection.send({"seconds": seconds, "peak_memory": peak_memory()})
+            connection.send(
+                {"seconds": seconds, "peak_memory": held_memory("VmHWM")}
+            )
     except (EOFError, BrokenPipeError):
         return
     except Exception:
@@ -169,13 +183,16 @@ def _seconds(function):
     return time.perf_counter() - begin
 
 
-def peak_memory():
-    """MiB this process held at most; None where there is no `/proc`."""
+def held_memory(field):
+    """MiB this process holds (`"VmRSS"`) or held at most (`"VmHWM"`).
+
+    None where there is no `/proc`.
+    """
     status = pathlib.Path("/proc/self/status")
     if not status.exists():
         return None
     for line in status.read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
 
 
