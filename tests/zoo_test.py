@@ -78,8 +78,7 @@ def test_the_recipe_is_the_one_that_was_trained(name):
 def test_a_stored_task_gives_the_stored_output(name):
     found = evaluate.sample_probabilities(zoo.load(name))
     expected = stored(name, "results.json")["sample_probabilities"]
-    # Steps of an inner loop enlarge rounding: by 3e-4 with other threads.
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @every_preset

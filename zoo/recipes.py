@@ -441,12 +441,12 @@ ZERO_SHOT_CUB = Recipe(
 )
 
 
-def _gradient_based(kind, way, flatten=False, **options):
+def _gradient_based(kind, way, flatten=False, head="glorot_uniform", **options):
     """A gradient-based model with the papers' network for Omniglot."""
     network = keras.Sequential(
         [
             km.encoders.conv4_strided(filters=64, flatten=flatten),
-            keras.layers.Dense(way),
+            keras.layers.Dense(way, kernel_initializer=head),
         ]
     )
     return kind(network, preprocessing=DRAWINGS_28, **options)
@@ -548,8 +548,8 @@ MAML_5WAY = dataclasses.replace(
 )
 
 
-def _maml_20way(first_order=False):
-    return _maml(20, first_order, inner_learning_rate=0.5, inner_steps=5)
+def _maml_20way(**options):
+    return _maml(20, inner_learning_rate=0.5, inner_steps=5, **options)
 
 
 FOMAML_20WAY = dataclasses.replace(
@@ -572,15 +572,18 @@ MAML_20WAY = dataclasses.replace(
     FOMAML_20WAY,
     name="maml_omniglot_20way",
     title="MAML, strided Conv-4, trained on Omniglot, 20-way",
-    model=_maml_20way,
-    start=FOMAML_20WAY.name,
-    steps=3_000,
+    # From zeros no output differs from another until a task is learned; from
+    # others it matters which class gets which. First order needs others.
+    model=lambda: _maml_20way(head="zeros", evaluation_inner_steps=10),
+    start=MAML_5WAY.name,
     changes=FOMAML_20WAY.changes.replace("First order. ", "")
     .replace(
-        "its convolutions begin with the weights of `fomaml_omniglot_5way`",
-        "it begins with the weights of `fomaml_omniglot_20way`, its first-order form",
+        f"`{FOMAML_20WAY.start}`", f"`{MAML_5WAY.name}`, its head with zeros"
     )
-    .replace("6,000 steps with", "3,000 second-order steps with"),
+    .replace(
+        "steps in training and in the tests",
+        "steps in training (and ten in the tests, better on training characters)",
+    ),
     evaluations=_episode_settings(20, "batch", 95.8, 98.9),
 )
 

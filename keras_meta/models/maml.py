@@ -40,6 +40,12 @@ class MAML(GradientBasedModel):
     As in that code batch norm always uses the moments of its batch
     (`statistics="batch"`): predictions are transductive.
 
+    Which class gets which output is arbitrary, yet from random weights it
+    matters (Ye and Chao 2022, How to Train Your MAML to Excel in Few-Shot
+    Classification). A last layer whose kernel begins with zeros treats all
+    classes alike, which helps much in 20-way tasks; not without second
+    order, as the first step then moves the last layer alone.
+
     Args:
         network: Keras model, examples `(batch, ...)` to outputs `(batch,
             outputs)`; its way is fixed by its last layer. For second-order
