@@ -252,6 +252,21 @@ def test_workers_take_turns():
     assert timings["count"].seconds > 0
 
 
+def make_allocating_step():
+    held = np.ones(2**23)
+    return workers.Step(lambda: np.concatenate([held, held]))
+
+
+def test_the_memory_of_a_step_is_without_that_of_its_set_up():
+    if workers.held_memory("VmRSS") is None:
+        pytest.skip("The system does not say what a process holds")
+    with workers.Worker("memory", make_allocating_step) as worker:
+        worker.time(1)
+    # The set-up holds 64 MiB, the step 128.
+    assert 120 < worker.step_memory < 190
+    assert worker.peak_memory > 64 + worker.step_memory
+
+
 def test_a_worker_reports_its_failure():
     with pytest.raises(RuntimeError, match="no such step"):
         workers.Worker("broken", make_broken_step)

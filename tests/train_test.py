@@ -370,3 +370,11 @@ def test_no_recipe_begins_with_weights_that_saw_its_test_classes(name):
     start = recipes.find(recipe.start)
     for field in ("dataset", "split", "rotations"):
         assert getattr(recipe, field) == getattr(start, field)
+
+
+def test_recipes_say_where_they_begin_and_which_split_is_harder():
+    for recipe in recipes.RECIPES.values():
+        if recipe.start:
+            assert f"`{recipe.start}`" in recipe.changes, recipe.name
+        if recipe.name.endswith("random1200"):
+            assert "harder" not in recipe.changes, recipe.name
