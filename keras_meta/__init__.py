@@ -14,6 +14,7 @@ from keras_meta import (
     distances,
     encoders,
     layers,
+    losses,
     metrics,
     models,
     plots,

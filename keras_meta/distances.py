@@ -18,7 +18,7 @@ import keras
 from keras import ops
 
 from keras_meta.ops import at_least_float32
-from keras_meta.serialization import register
+from keras_meta.serialization import check_registered, register
 
 EPSILON = 1e-8
 
@@ -117,17 +117,7 @@ def get(distance):
             f"{near[0]!r}?) or a registered function. "
             f"Received: distance={distance!r}"
         )
-    # A layer, a partial or a number has no name to be registered under.
-    if not hasattr(distance, "__name__") or distance is not (
-        keras.saving.get_registered_object(
-            keras.saving.get_registered_name(distance)
-        )
-    ):
-        raise ValueError(
-            "`distance` must be registered, or the model could be saved but "
-            "not loaded: put the decorator `@keras_meta.register` on a "
-            f"function of module level. Received: distance={distance!r}"
-        )
+    check_registered("distance", distance)
     return distance
 
 

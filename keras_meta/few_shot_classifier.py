@@ -44,8 +44,7 @@ class FewShotClassifier:
     """
 
     def __init__(self, model):
-        shapes = set(getattr(model, "example_shapes", {}).values())
-        if len(shapes) > 1:
+        if len(set(model.example_shapes.values())) > 1:
             raise ValueError(
                 "`model` must learn from examples; one that learns from "
                 "descriptions is used by its own `adapt` and `infer`. "
@@ -96,9 +95,7 @@ class FewShotClassifier:
         """
         self._check_fitted()
         images = self._prepare(images)
-        # Transductive predictions depend on what is predicted together.
-        together = self.model.statistics == "batch"
-        step = len(images) if together else CHUNK
+        step = len(images) if self.model.transductive else CHUNK
         parts = [np.zeros((0, len(self.classes_)), "float32")]
         for start in range(0, len(images), max(step, 1)):
             chunk = images[None, start : start + step]

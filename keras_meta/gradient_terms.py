@@ -1,9 +1,8 @@
 """What MAML, FOMAML and Reptile follow, and the terms it is made of."""
 
-import math
-import numbers
-
 import tensorflow as tf
+
+from keras_meta.checks import check_positive
 
 
 def gradient_terms(loss0, loss1, params, alpha):
@@ -169,13 +168,11 @@ def _check_alpha(alpha):
     if tf.is_tensor(alpha):
         if alpha.shape.rank in (0, None):
             return alpha
-    elif isinstance(alpha, numbers.Real) and not isinstance(alpha, bool):
-        if math.isfinite(alpha) and alpha > 0:
-            return float(alpha)
-    raise ValueError(
-        "`alpha` must be a positive number or a scalar tensor. "
-        f"Received: alpha={alpha!r}"
-    )
+        raise ValueError(
+            "`alpha` must be a positive number or a scalar tensor. "
+            f"Received: alpha={alpha!r}"
+        )
+    return float(check_positive("alpha", alpha))
 
 
 def _checked(name, loss):

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_meta.statistics import StatisticsScope, merged_tasks
+from keras_meta.batch_statistics import StatisticsScope, merged_tasks
 
 # The logit of a class without a support example: finite, so that neither a
 # loss nor its gradient turns NaN.

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_meta.checks import check_integer
 from keras_meta.serialization import register
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
@@ -44,23 +45,21 @@ class Preprocessing:
     ink: bool = False
 
     def __post_init__(self):
-        size = self.size
-        if isinstance(size, int | np.integer):
-            size = (int(size), int(size))
-        size = tuple(size) if np.iterable(size) else ()
-        if len(size) != 2 or not all(
-            isinstance(n, int | np.integer) and n > 0 for n in size
-        ):
+        given = self.size if np.iterable(self.size) else (self.size,) * 2
+        try:
+            height, width = (check_integer("size", n, 1) for n in given)
+        except ValueError as error:
             raise ValueError(
                 "`size` must be a positive integer or a pair of them "
                 f"(height, width). Received: size={self.size}"
-            )
-        if self.channels not in (1, 3):
+            ) from error
+        if self.channels not in (1, 3) or isinstance(self.channels, bool):
             raise ValueError(
                 "`channels` must be 1 (grey) or 3 (RGB). "
                 f"Received: channels={self.channels}"
             )
-        object.__setattr__(self, "size", tuple(int(n) for n in size))
+        object.__setattr__(self, "size", (height, width))
+        object.__setattr__(self, "channels", int(self.channels))
 
     def __call__(self, images):
         """Applies the preprocessing.

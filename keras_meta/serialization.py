@@ -17,6 +17,34 @@ def register(thing):
     return keras.saving.register_keras_serializable(package=PACKAGE)(thing)
 
 
+def check_registered(name, function):
+    """Returns a function that can be saved by its name.
+
+    Args:
+        name: The argument that holds it, for the message.
+        function: What was passed.
+
+    Returns:
+        `function`.
+
+    Raises:
+        ValueError: If it is not registered (a lambda, say): a model with it
+            could be saved but not loaded.
+    """
+    # A layer, a partial or a number has no name to be registered under.
+    if not hasattr(function, "__name__") or function is not (
+        keras.saving.get_registered_object(
+            keras.saving.get_registered_name(function)
+        )
+    ):
+        raise ValueError(
+            f"`{name}` must be registered, or the model could be saved but "
+            "not loaded: put the decorator `@keras_meta.register` on a "
+            f"function of module level. Received: {name}={function!r}"
+        )
+    return function
+
+
 def deserialize_nested(config):
     """Rebuilds every serialized Keras object among the values of a config.
 

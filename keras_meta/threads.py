@@ -2,10 +2,11 @@
 
 import os
 
-import numpy as np
 import tensorflow as tf
 
-# What TensorFlow asks when it is left the choice.
+from keras_meta.checks import check_integer
+
+# Variables TensorFlow reads when threads are unset.
 VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
@@ -45,13 +46,7 @@ def set_threads(*, side_by_side, cores=None):
         )
     if cores is None:
         cores = available_cores()
-    elif isinstance(cores, bool) or not isinstance(cores, int | np.integer):
-        raise ValueError(
-            f"`cores` must be an integer or None. Received: cores={cores!r}"
-        )
-    elif cores < 1:
-        raise ValueError(f"`cores` must be at least 1. Received: cores={cores}")
-    cores = int(cores)
+    cores = check_integer("cores", cores, 1)
     wanted = (1 if side_by_side else cores, cores)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(wanted[0])

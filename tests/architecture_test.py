@@ -13,13 +13,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module may import modules of lower ranks, and of its own folder.
 RANKS = [
+    ("keras_meta.checks",),
     (
         "keras_meta.serialization",
-        "keras_meta.statistics",
+        "keras_meta.batch_statistics",
         "keras_meta.threads",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms"),
-    ("keras_meta.distances", "keras_meta.preprocessing"),
+    ("keras_meta.losses", "keras_meta.distances", "keras_meta.preprocessing"),
     ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
     ("keras_meta.encoders",),
     ("keras_meta.models",),
@@ -32,11 +33,14 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/data/",
     "keras_meta/gradient_terms.py",
     "keras_meta/layers/episodic_batch_normalization.py",
-    "keras_meta/models/episodic_model.py",
+    "keras_meta/models/failed_tasks.py",
+    "keras_meta/models/functional.py",
     "keras_meta/models/gradient_based_model.py",
-    "keras_meta/models/inner_loop.py",
     "keras_meta/models/maml.py",
+    "keras_meta/models/replicated_fit.py",
     "keras_meta/models/reptile.py",
+    "keras_meta/models/saved_model.py",
+    "keras_meta/models/task_loop.py",
     "keras_meta/threads.py",
 )
 MODULES = sorted(

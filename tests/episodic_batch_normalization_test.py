@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_meta.batch_statistics import StatisticsScope, merged_tasks
 from keras_meta.layers import EpisodicBatchNormalization
-from keras_meta.statistics import StatisticsScope, merged_tasks
 
 VECTOR = json.loads(
     (pathlib.Path(__file__).parent / "vectors/maml_bn.json").read_text()
@@ -230,5 +230,5 @@ def test_maml_through_batch_norm_vector(case):
 def test_a_momentum_or_epsilon_out_of_range_is_an_error():
     with pytest.raises(ValueError, match="`momentum` must be in"):
         EpisodicBatchNormalization(momentum=1.5)
-    with pytest.raises(ValueError, match="`epsilon` must be positive"):
+    with pytest.raises(ValueError, match="`epsilon` must be a positive"):
         EpisodicBatchNormalization(epsilon=0)

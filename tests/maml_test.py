@@ -8,8 +8,8 @@ from quadratic_tasks import Point, close, linear, quadratic, vector
 
 import keras_meta as km
 from keras_meta.layers import EpisodicBatchNormalization
+from keras_meta.losses import cross_entropy, mean_squared_error
 from keras_meta.models import MAML
-from keras_meta.models.inner_loop import cross_entropy, mean_squared_error
 
 
 def flat(arrays):

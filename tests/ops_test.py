@@ -10,6 +10,7 @@ import reference
 import tensorflow as tf
 from keras import ops
 
+from keras_meta.batch_statistics import current_tasks
 from keras_meta.distances import squared_euclidean
 from keras_meta.ops import (
     ABSENT_LOGIT,
@@ -19,7 +20,6 @@ from keras_meta.ops import (
     class_means,
     mask_absent,
 )
-from keras_meta.statistics import current_tasks
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"
 

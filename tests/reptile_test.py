@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 from quadratic_tasks import Point, close, linear, quadratic, vector
 
+from keras_meta import losses
 from keras_meta.layers import EpisodicBatchNormalization
 from keras_meta.models import Reptile
-from keras_meta.models.inner_loop import get_loss
 from keras_meta.models.reptile import mini_batches
 
 
@@ -239,4 +239,4 @@ def test_bad_options_are_errors(options, message):
 
 
 def test_a_loss_may_be_a_function():
-    assert get_loss(linear) is linear
+    assert losses.get(linear) is linear

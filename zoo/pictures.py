@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_meta import plots
-from keras_meta.models.inner_loop import mean_squared_error
+from keras_meta.losses import mean_squared_error
 
 # The wave that regression models are drawn on.
 AMPLITUDE, PHASE = 4.0, math.pi / 3

@@ -6,6 +6,7 @@ import tempfile
 
 import numpy as np
 
+from keras_meta.checks import check_choice
 from keras_meta.data.encoded_images import EncodedImages
 from keras_meta.preprocessing import Preprocessing
 
@@ -63,10 +64,7 @@ def load_cub(directory, split):
             that `classes.txt` lacks, or features of another number than the
             photographs.
     """
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {tuple(SPLITS)}. Received: split={split!r}"
-        )
+    check_choice("split", split, SPLITS)
     folder = pathlib.Path(directory)
     labels = _labels(folder)
     chosen = np.isin(labels, _class_lists(folder)[split])

@@ -9,6 +9,7 @@ import unicodedata
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.cache import cached_arrays
 from keras_meta.data.rotations import rotations_as_classes
 
@@ -21,6 +22,8 @@ SPLITS = {
     "test": ("Cyrillic", "Armenian", "Lao"),
 }
 PROTOCOLS = ("scripts", "combinations")
+# Pixels along a side, below which letters cannot be told apart.
+LEAST_SIZE = 8
 # The protocol "combinations": the share of letters that these splits draw,
 # before letters are given back whose parts training would lack, and how many
 # letters of the training split must have each part of a held-out letter.
@@ -144,27 +147,10 @@ def load_glyphs(
         ValueError: For an unknown split or protocol, or a size that is not
             an integer of at least 8.
     """
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {tuple(SPLITS)}. Received: split={split!r}"
-        )
-    if protocol not in PROTOCOLS:
-        raise ValueError(
-            f"`protocol` must be one of {PROTOCOLS}. "
-            f"Received: protocol={protocol!r}"
-        )
-    if (
-        isinstance(size, bool)
-        or not isinstance(size, int | np.integer)
-        or size < 8
-    ):
-        raise ValueError(
-            "`size` must be an integer of at least 8 pixels. "
-            f"Received: size={size!r}"
-        )
-    arrays = cached_arrays(
-        f"glyphs_{size}_v1", lambda: _build(int(size)), cache_dir
-    )
+    check_choice("split", split, SPLITS)
+    check_choice("protocol", protocol, PROTOCOLS)
+    size = check_integer("size", size, LEAST_SIZE)
+    arrays = cached_arrays(f"glyphs_{size}_v1", lambda: _build(size), cache_dir)
     if protocol == "combinations":
         examples, labels = _combinations(arrays, split)
     else:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.cache import cached_arrays
 from keras_meta.data.rotations import rotations_as_classes
 from keras_meta.preprocessing import Preprocessing
@@ -74,13 +75,11 @@ def load_omniglot(
         `alphabet/character/degrees`.
 
     Raises:
-        ValueError: For an unknown protocol, or a split it does not have.
+        ValueError: For an unknown protocol, a split it does not have, or a
+            size that is not a positive integer.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(
-            f"`protocol` must be one of {sorted(PROTOCOLS)}. "
-            f"Received: protocol={protocol!r}"
-        )
+    check_choice("protocol", protocol, PROTOCOLS)
+    size = check_integer("size", size, 1)
     if split not in PROTOCOLS[protocol]:
         raise ValueError(
             f"`split` must be one of {PROTOCOLS[protocol]} for the protocol "

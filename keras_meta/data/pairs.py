@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_meta.data.episodes import (
+from keras_meta.checks import check_integer
+from keras_meta.data.class_table import (
     PARALLEL_CALLS,
     ClassTable,
-    check_integer,
     fold_seed,
     row_taker,
 )
@@ -71,8 +71,8 @@ def pair_dataset(
     >>> float(query_y[:, 0, 0].numpy().mean())
     0.5
     """
-    check_integer("seed", seed, None)
-    check_integer("start", start, 0)
+    seed = check_integer("seed", seed)
+    start = check_integer("start", start, 0)
     if not hasattr(examples, "shape"):
         examples = np.asarray(examples)
     class_table = ClassTable(examples, labels, groups)

@@ -1,11 +1,11 @@
 """Sinusoid regression: each task is a sine wave of its own."""
 
 import math
-import numbers
 
 import tensorflow as tf
 
-from keras_meta.data.episodes import PARALLEL_CALLS, check_integer
+from keras_meta.checks import check_integer, check_number
+from keras_meta.data.class_table import PARALLEL_CALLS
 
 # Tasks are drawn this many at a time, as a call for each would cost more
 # than its work. Another size means other tasks for a seed.
@@ -57,11 +57,11 @@ def sinusoid_dataset(
     >>> episode["support_x"].shape.as_list(), query_y.shape.as_list()
     ([25, 5, 1], [25, 15, 1])
     """
-    check_integer("shot", shot, 1)
+    shot = check_integer("shot", shot, 1)
     # Without any, `unbatch` of TensorFlow 2.21 ends the process.
-    check_integer("queries", queries, 1)
-    check_integer("seed", seed, None)
-    check_integer("start", start, 0)
+    queries = check_integer("queries", queries, 1)
+    seed = check_integer("seed", seed)
+    start = check_integer("start", start, 0)
     amplitude_range = _range("amplitude_range", amplitude_range)
     phase_range = _range("phase_range", phase_range)
     x_range = _range("x_range", x_range)
@@ -95,17 +95,16 @@ def _scale(uniform, bounds):
 def _range(name, value):
     """The pair of floats, or a ValueError."""
     pair = tuple(value) if isinstance(value, tuple | list) else ()
-    if len(pair) != 2 or not all(
-        isinstance(number, numbers.Real) and math.isfinite(number)
-        for number in pair
-    ):
+    try:
+        low, high = (float(check_number(name, number)) for number in pair)
+    except ValueError as error:
         raise ValueError(
             f"`{name}` must be a pair of finite numbers (least, most). "
             f"Received: {name}={value!r}"
-        )
-    if pair[0] > pair[1]:
+        ) from error
+    if low > high:
         raise ValueError(
             f"`{name}` must be ordered (least, most). "
             f"Received: {name}={value!r}"
         )
-    return float(pair[0]), float(pair[1])
+    return low, high

@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_meta.data.episodes import (
+from keras_meta.checks import check_integer
+from keras_meta.data.class_table import (
     PARALLEL_CALLS,
     ClassTable,
-    check_integer,
     draw_rows,
     fold_seed,
     row_taker,
@@ -69,10 +69,10 @@ def zero_shot_dataset(
     >>> episode["support_x"].shape.as_list(), query_y.shape.as_list()
     ([16, 2, 2], [16, 6, 2])
     """
-    check_integer("way", way, 2)
-    check_integer("queries", queries, 1)
-    check_integer("seed", seed, None)
-    check_integer("start", start, 0)
+    way = check_integer("way", way, 2)
+    queries = check_integer("queries", queries, 1)
+    seed = check_integer("seed", seed)
+    start = check_integer("start", start, 0)
     if not hasattr(examples, "shape"):
         examples = np.asarray(examples)
     table = ClassTable(examples, labels, None)

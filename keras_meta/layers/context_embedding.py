@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_meta.checks import check_integer
 from keras_meta.ops import ABSENT_LOGIT
 from keras_meta.serialization import register
 
@@ -80,12 +81,7 @@ class QueryContext(keras.layers.Layer):
 
     def __init__(self, read_steps=3, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(read_steps, int) or read_steps < 1:
-            raise ValueError(
-                "`read_steps` must be a positive integer. "
-                f"Received: read_steps={read_steps!r}"
-            )
-        self.read_steps = read_steps
+        self.read_steps = check_integer("read_steps", read_steps, 1)
 
     def build(self, queries_shape, support_shape):
         dim = queries_shape[-1]

@@ -3,8 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_meta.batch_statistics import current_scope, current_tasks
+from keras_meta.checks import check_number, check_positive
 from keras_meta.serialization import register
-from keras_meta.statistics import current_scope, current_tasks
 
 
 @register
@@ -13,8 +14,8 @@ class EpisodicBatchNormalization(keras.layers.Layer):
 
     `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta` over the last
     axis. Inside an `EpisodicModel` the moments are those of each task, and
-    the model's `statistics` says which (see `keras_meta.statistics`). Used
-    alone it behaves as Keras' layer: the moments of the whole batch when
+    the model's `statistics` says which (see `keras_meta.batch_statistics`).
+    Used alone it behaves as Keras' layer: the moments of the whole batch when
     `training=True`, the moving averages otherwise.
 
     Unlike `keras.layers.BatchNormalization`, whose moments stop a gradient,
@@ -25,20 +26,19 @@ class EpisodicBatchNormalization(keras.layers.Layer):
             pass, in `[0, 1]`. The default is PyTorch's 0.1 in Keras' terms,
             as in the code of Prototypical Networks.
         epsilon: Positive number added to the variance.
+
+    Raises:
+        ValueError: If `momentum` or `epsilon` is no number of its range.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= momentum <= 1:
+        self.momentum = check_number("momentum", momentum)
+        if not 0 <= self.momentum <= 1:
             raise ValueError(
                 f"`momentum` must be in [0, 1]. Received: momentum={momentum}"
             )
-        if not epsilon > 0:
-            raise ValueError(
-                f"`epsilon` must be positive. Received: epsilon={epsilon}"
-            )
-        self.momentum = momentum
-        self.epsilon = epsilon
+        self.epsilon = check_positive("epsilon", epsilon)
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
@@ -71,7 +71,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
             scale = gamma * tf.math.rsqrt(variance + self.epsilon)
             outputs = x * scale + (beta - mean * scale)
         elif mode == "reuse":
-            mean, variance = scope.moments[scope.position(self)]
+            mean, variance = scope.reuse(self)
             outputs = self._normalize(x, gamma, beta, mean, variance)
         elif mode == "collect" or dtype == "float64":
             mean, variance = self._moments(x)
@@ -79,7 +79,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         else:
             outputs, mean, variance = self._fused(x, gamma, beta)
         if mode == "collect":
-            scope.remember(self, mean, variance)
+            scope.collect(self, mean, variance)
         if training and mode in ("batch", "collect"):
             self._update(self.moving_mean, mean)
             self._update(self.moving_variance, variance)

@@ -1,10 +1,9 @@
 """A positive factor that can be trained."""
 
-import math
-
 import keras
 from keras import ops
 
+from keras_meta.checks import check_positive
 from keras_meta.serialization import register
 
 
@@ -21,12 +20,7 @@ class LearnedScale(keras.layers.Layer):
 
     def __init__(self, initial=1.0, **kwargs):
         super().__init__(**kwargs)
-        if not (isinstance(initial, int | float) and 0 < initial < math.inf):
-            raise ValueError(
-                "`scale` must be a positive number. "
-                f"Received: scale={initial!r}"
-            )
-        self.initial = initial
+        self.initial = check_positive("initial", initial)
 
     def build(self, input_shape):
         self.log_scale = self.add_weight(

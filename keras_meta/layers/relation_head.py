@@ -3,13 +3,15 @@
 import keras
 from keras import ops
 
+from keras_meta.batch_statistics import merged_tasks
+from keras_meta.checks import check_choice, check_integer
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.serialization import register
-from keras_meta.statistics import merged_tasks
 
 LEAST_SIZE = 4
+PADDINGS = ("same", "valid")
 
 
 def pair_maps(class_maps, query_maps):
@@ -52,14 +54,15 @@ class RelationHead(keras.layers.Layer):
             (Omniglot), or `"valid"`, for 19 x 19 (mini-ImageNet).
 
     Raises:
-        ValueError: If the maps are too small to be pooled twice.
+        ValueError: For a number below 1 or an unknown padding, or if the
+            maps are too small to be pooled twice.
     """
 
     def __init__(self, filters=64, units=8, padding="same", **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.units = units
-        self.padding = padding
+        self.filters = check_integer("filters", filters, 1)
+        self.units = check_integer("units", units, 1)
+        self.padding = check_choice("padding", padding, PADDINGS)
 
     def build(self, class_maps_shape, query_maps_shape):
         *_, height, width, channels = class_maps_shape

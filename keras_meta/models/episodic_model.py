@@ -1,23 +1,27 @@
 """The contract of every method: adapt to a support set, infer queries."""
 
 import functools
-import os
-import pathlib
-import tempfile
+import inspect
+import types
+import warnings
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from keras_meta.batch_statistics import (
+    STATISTICS,
+    StatisticsScope,
+    current_scope,
+    split_moments,
+    with_moments,
+)
+from keras_meta.checks import check_choice
+from keras_meta.models import saved_model
+from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.serialization import deserialize_nested
-from keras_meta.statistics import STATISTICS, StatisticsScope, current_scope
-
-EPISODE_KEYS = ("support_x", "support_y", "query_x")
-# Where a task carries the moments of its support pass.
-MEAN, VARIANCE = "support_mean_", "support_variance_"
 
 
-class EpisodicModel(keras.Model):
+class EpisodicModel(ReplicatedFit):
     """A model that learns a task from its support set and predicts queries.
 
     A method is two functions, which a subclass overrides:
@@ -36,8 +40,8 @@ class EpisodicModel(keras.Model):
 
     Args:
         statistics: `"running"`, `"batch"` or `"support"`: which batch-norm
-            statistics `adapt` and `infer` use; see `keras_meta.statistics`.
-            It can be changed later.
+            statistics `adapt` and `infer` use; see
+            `keras_meta.batch_statistics`. It can be changed later.
         preprocessing: Optional `keras_meta.Preprocessing`: what the images
             were put through. Saved with the model and applied by
             `FewShotClassifier`, not by `call`.
@@ -47,10 +51,26 @@ class EpisodicModel(keras.Model):
         ValueError: For an unknown choice of statistics.
     """
 
-    # What a subclass accepts as its `statistics`.
+    # What the rest of the library asks a model instead of its class; a
+    # subclass overrides what differs.
+
+    # The keys of its input.
+    input_keys = ("support_x", "support_y", "query_x")
+    # What it accepts as its `statistics`.
     statistics_choices = STATISTICS
     # The number of classes, for a model that cannot serve any other.
     fixed_way = None
+    # Inner steps of `adapt` outside training, for a model that takes them.
+    evaluation_inner_steps = None
+    # A method `(examples, training=False) -> embeddings (tasks, n, dim)`.
+    embed = None
+    # How many times a query reads the support by attention, for a model with
+    # a method `read_attention(task, query_x)`.
+    attention_steps = 0
+    # Whether it scores two examples as being of one class.
+    verifies_pairs = False
+    # The shape of one example, by key, once the model is built.
+    example_shapes = types.MappingProxyType({})
 
     def __init__(self, statistics="running", preprocessing=None, **kwargs):
         super().__init__(**kwargs)
@@ -61,10 +81,11 @@ class EpisodicModel(keras.Model):
         # Batch-norm statistics are opened around the two verbs here, once,
         # so that the methods themselves read like their papers.
         super().__init_subclass__(**kwargs)
-        if "adapt" in vars(cls):
-            cls.adapt = _support_pass(cls.adapt)
-        if "infer" in vars(cls):
-            cls.infer = _query_pass(cls.infer)
+        for name, opening in (("adapt", _support_pass), ("infer", _query_pass)):
+            # The class's own verb, or one that it inherits from a mixin.
+            verb = getattr(cls, name)
+            if not hasattr(verb, "opens_statistics"):
+                setattr(cls, name, opening(verb))
 
     @property
     def statistics(self):
@@ -73,13 +94,17 @@ class EpisodicModel(keras.Model):
 
     @statistics.setter
     def statistics(self, value):
-        if value not in self.statistics_choices:
-            raise ValueError(
-                f"`statistics` must be one of {self.statistics_choices}. "
-                f"Received: statistics={value!r}"
-            )
-        self._statistics = value
+        self._statistics = check_choice(
+            "statistics", value, self.statistics_choices
+        )
         self.forget_traces()
+        if self.built:
+            self._warn_of_other_batch_norm()
+
+    @property
+    def transductive(self):
+        """Whether predictions depend on what else is predicted with them."""
+        return self.statistics == "batch"
 
     def forget_traces(self):
         """Drops compiled functions, which do not notice changed attributes."""
@@ -136,13 +161,16 @@ class EpisodicModel(keras.Model):
         """
         episodes = {
             key: keras.KerasTensor(input_shape[key], dtype=self.compute_dtype)
-            for key in EPISODE_KEYS
+            for key in self.input_keys
             if key in input_shape
         }
         self.compute_output_spec(episodes)
         self.example_shapes = {
-            key: tuple(input_shape[key][2:]) for key in ("support_x", "query_x")
+            key: tuple(input_shape[key][2:])
+            for key in self.input_keys
+            if key.endswith("_x")
         }
+        self._warn_of_other_batch_norm()
 
     def call(self, episodes, training=False):
         """Adapts to the support set of each episode and infers its queries.
@@ -170,16 +198,17 @@ class EpisodicModel(keras.Model):
             episodes: Dict of `support_x`, `support_y` and `query_x`.
         """
         missing = not isinstance(episodes, dict) or [
-            key for key in EPISODE_KEYS if key not in episodes
+            key for key in self.input_keys if key not in episodes
         ]
         if missing:
             keys = list(episodes) if isinstance(episodes, dict) else "no dict"
             raise ValueError(
-                f"`episodes` must be a dict with the keys {EPISODE_KEYS}, as "
+                "`episodes` must be a dict with the keys "
+                f"{self.input_keys}, as "
                 "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
                 f"Received: {keys}"
             )
-        shapes = {key: tuple(episodes[key].shape) for key in EPISODE_KEYS}
+        shapes = {key: tuple(episodes[key].shape) for key in self.input_keys}
         support_x, support_y, query_x = shapes.values()
         if len(support_y) == 2:
             raise ValueError(
@@ -223,80 +252,6 @@ class EpisodicModel(keras.Model):
                 f"Received: shapes {support_x} and {query_x}"
             )
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.fit`, for data sets of episodes.
-
-        Args:
-            x: A `tf.data.Dataset` of `(episode, query_y)`, batched; under a
-                `tf.distribute` strategy with `drop_remainder=True`.
-            y: Targets, if `x` is a dict of arrays.
-            *args, **kwargs: As for `keras.Model.fit`.
-
-        Returns:
-            `keras.callbacks.History`.
-
-        Raises:
-            ValueError: If tasks do not divide among the replicas.
-        """
-        if isinstance(x, tf.data.Dataset):
-            self._check_replicas(x)
-            self._build_for_workers(x)
-            # Keras warns that it cannot shuffle a data set.
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.evaluate`, for data sets of episodes."""
-        if isinstance(x, tf.data.Dataset):
-            self._build_for_workers(x)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def train_step(self, data):
-        return self._reducible(super().train_step(data))
-
-    def test_step(self, data):
-        return self._reducible(super().test_step(data))
-
-    def _works_with_others(self):
-        return isinstance(
-            self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy
-        )
-
-    def _build_for_workers(self, dataset):
-        """Builds all state from the shapes of a data set's elements."""
-        if not self._works_with_others():
-            return
-        batch = tf.nest.map_structure(
-            lambda spec: keras.KerasTensor((None, *spec.shape[1:]), spec.dtype),
-            dataset.element_spec,
-        )
-        with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=batch)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # With several workers Keras would take the shapes from a batch that
-        # is spread over replicas, and fail; `_build_for_workers` has done it.
-        if not self._works_with_others():
-            super()._maybe_symbolic_build(iterator, data_batch)
-
-    def _reducible(self, logs):
-        """Logs as Keras can reduce them: with several workers, along axis 0."""
-        if not self._works_with_others():
-            return logs
-        return tf.nest.map_structure(lambda value: value[None], logs)
-
-    def _check_replicas(self, dataset):
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas == 1:
-            return
-        tasks = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-        if tasks is None or tasks % replicas:
-            raise ValueError(
-                f"With {replicas} replicas the tasks of a batch must be a "
-                f"multiple of {replicas}, known in advance: use "
-                f"`.batch(n, drop_remainder=True)`. Received: tasks={tasks}"
-            )
-
     def export(self, filepath):
         """Writes a SavedModel that learns new classes inside its graph.
 
@@ -315,61 +270,7 @@ class EpisodicModel(keras.Model):
         Raises:
             ValueError: If the folder exists, or the model is not built.
         """
-        path = pathlib.Path(filepath)
-        if path.exists():
-            raise ValueError(
-                "`filepath` must be a new folder; nothing is overwritten. "
-                f"Received: filepath={str(filepath)!r}, which exists"
-            )
-        if not self.built:
-            raise ValueError(
-                "The model must be built before it is exported: fit it, load "
-                "its weights or call it on a batch of episodes."
-            )
-        archive = keras.export.ExportArchive()
-        archive.track(self)
-        support = {
-            "support_x": self._spec("support_x"),
-            "support_y": tf.TensorSpec((None, None, None), name="support_y"),
-        }
-        query = {"query_x": self._spec("query_x")}
-
-        def serve(support_x, support_y, query_x):
-            task = self.adapt(support_x, support_y)
-            return self._served(self.infer(task, query_x))
-
-        def adapt(support_x, support_y):
-            return _named_parts(self.adapt(support_x, support_y))
-
-        def infer(query_x, **parts):
-            return self._served(self.infer(_unnamed_parts(parts), query_x))
-
-        def add(name, function, specs):
-            traced = tf.function(function)
-            concrete = traced.get_concrete_function(**specs)
-            archive.add_endpoint(name, traced)
-            return concrete.structured_outputs
-
-        task = add("adapt", adapt, support)
-        parts = {
-            name: tf.TensorSpec(spec.shape, spec.dtype, name)
-            for name, spec in task.items()
-        }
-        add("infer", infer, {**query, **parts})
-        add("serving_default", serve, {**support, **query})
-        # Written beside its place and moved at the end: all of it or nothing.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            part = pathlib.Path(folder) / path.name
-            archive.write_out(str(part), verbose=False)
-            os.rename(part, path)
-
-    def _spec(self, key):
-        shape = (None, None, *self.example_shapes[key])
-        return tf.TensorSpec(shape, name=key)
-
-    def _served(self, predictions):
-        return {"probabilities": self.probabilities(predictions)}
+        saved_model.export(self, filepath)
 
     def get_config(self):
         return {
@@ -380,17 +281,25 @@ class EpisodicModel(keras.Model):
             ),
         }
 
+    def _warn_of_other_batch_norm(self):
+        """Warns of layers that the choice of statistics does not reach."""
+        others = [
+            layer.name
+            for layer in self._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        if others and self.statistics != "running":
+            warnings.warn(
+                f"`statistics={self.statistics!r}` does not reach {others}: "
+                "Keras' batch normalization uses its moving averages outside "
+                "training. Use `keras_meta.layers.EpisodicBatchNormalization`"
+                ', or set `statistics="running"`.',
+                stacklevel=2,
+            )
+
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize_nested(config))
-
-
-def _named_parts(task):
-    return task if isinstance(task, dict) else {"task": task}
-
-
-def _unnamed_parts(parts):
-    return parts["task"] if set(parts) == {"task"} else parts
 
 
 def _mode(statistics, training, support):
@@ -400,47 +309,53 @@ def _mode(statistics, training, support):
     return support if statistics == "support" else "batch"
 
 
+def _with_statistics(verb, run):
+    """A verb that opens the batch-norm statistics of its model.
+
+    Args:
+        verb: `adapt` or `infer`, as its class defines it.
+        run: Function `(model, arguments, training) -> result` that opens a
+            scope for the model and calls the verb.
+    """
+    signature = inspect.signature(verb)
+
+    @functools.wraps(verb)
+    def wrapped(self, *args, **kwargs):
+        scope = current_scope()
+        if scope is not None and scope.owner is self:
+            return verb(self, *args, **kwargs)
+        call = signature.bind(self, *args, **kwargs)
+        return run(self, call, call.arguments.get("training", False))
+
+    wrapped.opens_statistics = True
+    return wrapped
+
+
 def _support_pass(adapt):
     """Opens the model's batch-norm statistics around `adapt`."""
 
-    @functools.wraps(adapt)
-    def wrapped(self, support_x, support_y, training=False):
-        if current_scope() is not None:
-            return adapt(self, support_x, support_y, training=training)
-        mode = _mode(self.statistics, training, support="collect")
-        with StatisticsScope(mode) as scope:
-            task = adapt(self, support_x, support_y, training=training)
-        if not scope.moments:
-            return task
-        task = dict(_named_parts(task))
-        for number, (mean, variance) in enumerate(scope.moments):
-            task[f"{MEAN}{number}"] = mean
-            task[f"{VARIANCE}{number}"] = variance
-        return task
+    def run(model, call, training):
+        mode = _mode(model.statistics, training, support="collect")
+        with StatisticsScope(mode, owner=model) as scope:
+            task = adapt(*call.args, **call.kwargs)
+        return with_moments(task, scope.moments)
 
-    return wrapped
+    return _with_statistics(adapt, run)
 
 
 def _query_pass(infer):
     """Opens the model's batch-norm statistics around `infer`."""
 
-    @functools.wraps(infer)
-    def wrapped(self, task, query_x, training=False):
-        if current_scope() is not None:
-            return infer(self, task, query_x, training=training)
-        mode = _mode(self.statistics, training, support="reuse")
+    def run(model, call, training):
+        mode = _mode(model.statistics, training, support="reuse")
         moments = []
-        if self.statistics == "support" and isinstance(task, dict):
-            parts = dict(task)
-            while f"{MEAN}{len(moments)}" in parts:
-                number = len(moments)
-                mean = parts.pop(f"{MEAN}{number}")
-                moments.append((mean, parts.pop(f"{VARIANCE}{number}")))
-            task = _unnamed_parts(parts)
-        with StatisticsScope(mode, moments):
-            return infer(self, task, query_x, training=training)
+        if mode == "reuse":
+            task = list(call.arguments)[1]
+            call.arguments[task], moments = split_moments(call.arguments[task])
+        with StatisticsScope(mode, moments, owner=model):
+            return infer(*call.args, **call.kwargs)
 
-    return wrapped
+    return _with_statistics(infer, run)
 
 
 def _differ(shape, other):

@@ -1,21 +1,14 @@
 """The outer loop of the methods that learn a task by gradient steps."""
 
-import math
-import numbers
-
 import keras
 import tensorflow as tf
 
-from keras_meta.data.episodes import check_integer
+from keras_meta import losses
+from keras_meta.batch_statistics import StatisticsScope, current_scope
+from keras_meta.checks import check_integer
 from keras_meta.models.episodic_model import EpisodicModel
-from keras_meta.models.inner_loop import (
-    cross_entropy,
-    get_loss,
-    run,
-    serialize_loss,
-)
+from keras_meta.models.functional import run
 from keras_meta.ops import at_least_float32, wide
-from keras_meta.statistics import StatisticsScope, current_scope
 from keras_meta.threads import available_cores
 
 
@@ -77,10 +70,10 @@ class GradientBasedModel(EpisodicModel):
         # cast where they are read; the network casts for itself.
         super().__init__(statistics=statistics, autocast=False, **kwargs)
         self.network = network
-        self.inner_loss = get_loss(inner_loss)
+        self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
         if tasks_at_once is not None:
-            check_integer("tasks_at_once", tasks_at_once, 1)
+            tasks_at_once = check_integer("tasks_at_once", tasks_at_once, 1)
         self.tasks_at_once = tasks_at_once
         self.failed_tasks = FailedTasks()
 
@@ -91,8 +84,9 @@ class GradientBasedModel(EpisodicModel):
 
     @evaluation_inner_steps.setter
     def evaluation_inner_steps(self, value):
-        check_integer("evaluation_inner_steps", value, 0)
-        self._evaluation_inner_steps = value
+        self._evaluation_inner_steps = check_integer(
+            "evaluation_inner_steps", value, 0
+        )
         self.forget_traces()
 
     def adapt_task(self, weights, state, support_x, support_y, training):
@@ -227,7 +221,7 @@ class GradientBasedModel(EpisodicModel):
         )
 
     def probabilities(self, predictions):
-        if self.inner_loss is cross_entropy:
+        if self.inner_loss is losses.cross_entropy:
             return super().probabilities(predictions)
         return predictions
 
@@ -258,7 +252,7 @@ class GradientBasedModel(EpisodicModel):
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss, sample_weight=tasks)
-        return self._reducible(
+        return self.reducible(
             self.compute_metrics(x, y, predictions, sample_weight)
         )
 
@@ -453,19 +447,10 @@ class GradientBasedModel(EpisodicModel):
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
-            "inner_loss": serialize_loss(self.inner_loss),
+            "inner_loss": losses.serialize(self.inner_loss),
             "evaluation_inner_steps": self.evaluation_inner_steps,
             "tasks_at_once": self.tasks_at_once,
         }
-
-
-def check_positive(name, value):
-    """Returns a positive, finite number, or raises a ValueError."""
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(
-            f"`{name}` must be a positive number. Received: {name}={value!r}"
-        )
-    return value
 
 
 class FailedTasks(keras.metrics.Metric):

@@ -4,17 +4,14 @@ import warnings
 
 import tensorflow as tf
 
-from keras_meta.data.episodes import check_integer
-from keras_meta.models.gradient_based_model import (
-    GradientBasedModel,
-    check_positive,
-)
-from keras_meta.models.inner_loop import (
+from keras_meta.checks import check_integer, check_positive
+from keras_meta.models.functional import (
     STOPPED_MOMENTS,
     loss_gradients,
     normalization_variables,
     repeat,
 )
+from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.serialization import register
 
 
@@ -93,7 +90,7 @@ class MAML(GradientBasedModel):
         adapt_normalization=True,
         **kwargs,
     ):
-        check_integer("inner_steps", inner_steps, 1)
+        inner_steps = check_integer("inner_steps", inner_steps, 1)
         if evaluation_inner_steps is None:
             evaluation_inner_steps = inner_steps
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)

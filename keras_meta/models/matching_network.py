@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_meta import distances
+from keras_meta.checks import check_choice, check_integer, check_positive
 from keras_meta.layers.context_embedding import QueryContext, SupportContext
 from keras_meta.layers.learned_scale import LearnedScale
 from keras_meta.models.episodic_model import EpisodicModel
@@ -55,9 +56,9 @@ class MatchingNetwork(EpisodicModel):
             registered function; `c` is its negative. The paper's is
             `"cosine"`, up to a constant that the softmax cancels.
         scale: Positive factor of the similarities. The default is the
-            paper's 1; cosines of what comes out of a ReLU lie in [0, 1], so
-            `p` of the true class then cannot exceed `e / (e + way - 1)` for
-            one shot, and larger scales (10, or learned) train far better.
+            paper's 1. ReLU embeddings have cosines in [0, 1], which bounds
+            `p` of the true class by `e / (e + way - 1)` for one shot;
+            larger scales (10, or learned) train far better.
         learnable_scale: Whether the scale is trained from there.
         full_context: Whether embeddings are in full context.
         read_steps: Steps of attention of a query in full context.
@@ -97,21 +98,19 @@ class MatchingNetwork(EpisodicModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if aggregation not in AGGREGATIONS:
-            raise ValueError(
-                f"`aggregation` must be one of {AGGREGATIONS}. "
-                f"Received: aggregation={aggregation!r}"
-            )
+        self.aggregation = check_choice(
+            "aggregation", aggregation, AGGREGATIONS
+        )
         self.encoder = encoder
         self.support_encoder = support_encoder
         self.distance = distances.get(distance)
         # What follows the encoder is in float32 at least.
         after = dict(dtype=wide(self.compute_dtype))
+        scale = check_positive("scale", scale)
         self.scale = LearnedScale(scale, trainable=learnable_scale, **after)
         self.learnable_scale = learnable_scale
         self.full_context = full_context
-        self.read_steps = read_steps
-        self.aggregation = aggregation
+        self.read_steps = check_integer("read_steps", read_steps, 1)
         if full_context:
             self.support_context = SupportContext(**after)
             self.query_context = QueryContext(read_steps, **after)
@@ -145,6 +144,11 @@ class MatchingNetwork(EpisodicModel):
         )
         task = self._remember(support, episodes["support_y"])
         return self._attend(task, queries)
+
+    @property
+    def attention_steps(self):
+        """How many times a query reads the support; 0 without context."""
+        return self.read_steps if self.full_context else 0
 
     def read_attention(self, task, query_x):
         """The attention of queries over the support at every read step.

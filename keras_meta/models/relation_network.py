@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_meta.checks import check_choice
 from keras_meta.layers.relation_head import RelationHead
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
@@ -15,7 +16,6 @@ from keras_meta.ops import (
     row_shares,
 )
 from keras_meta.serialization import register
-from keras_meta.statistics import current_scope
 
 AGGREGATIONS = {"sum": class_sums, "mean": class_means}
 SCORES = ("sigmoid", "softmax")
@@ -80,28 +80,18 @@ class RelationNetwork(EpisodicModel):
         **kwargs,
     ):
         super().__init__(statistics=statistics, **kwargs)
-        for name, value, known in (
-            ("aggregation", aggregation, tuple(AGGREGATIONS)),
-            ("scores", scores, SCORES),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {known}. "
-                    f"Received: {name}={value!r}"
-                )
         self.encoder = encoder
         self.relation = relation or RelationHead(dtype=self.dtype_policy)
-        self.aggregation = aggregation
-        self.scores = scores
+        self.aggregation = check_choice(
+            "aggregation", aggregation, AGGREGATIONS
+        )
+        self.scores = check_choice("scores", scores, SCORES)
 
     def adapt(self, support_x, support_y, training=False):
         maps = self._feature_maps(support_x, training)
         class_maps = AGGREGATIONS[self.aggregation](maps, support_y)
-        scope = current_scope()
-        if scope is not None and scope.mode == "collect":
-            # The support pass has no pairs of its own; for the moments of
-            # the relation module it is compared with itself.
-            self.relation(class_maps, maps, training=training)
+        if self.statistics == "support":
+            self._collect_relation_moments(class_maps, maps, training)
         return {"class_maps": class_maps, "present": class_counts(support_y)}
 
     def infer(self, task, query_x, training=False):
@@ -114,6 +104,15 @@ class RelationNetwork(EpisodicModel):
         if self.scores == "softmax":
             return super().probabilities(predictions)
         return row_shares(predictions)
+
+    def _collect_relation_moments(self, class_maps, maps, training):
+        """Has the batch norm of the relation module see the support.
+
+        `adapt` compares nothing, so under the statistics `support` that
+        batch norm would have no moments for `infer`: here the classes are
+        compared with the support examples `(tasks, support, h, w, c)`.
+        """
+        self.relation(class_maps, maps, training=training)
 
     def _feature_maps(self, examples, training):
         """Encodes examples `(tasks, n, ...)` as `(tasks, n, h, w, c)`."""

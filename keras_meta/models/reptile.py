@@ -2,15 +2,12 @@
 
 import tensorflow as tf
 
-from keras_meta.data.episodes import check_integer
-from keras_meta.models.gradient_based_model import (
-    GradientBasedModel,
-    check_positive,
-)
-from keras_meta.models.inner_loop import loss_gradients, repeat
+from keras_meta.batch_statistics import STATISTICS
+from keras_meta.checks import check_choice, check_integer, check_positive
+from keras_meta.models.functional import loss_gradients, repeat
+from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.ops import wide
 from keras_meta.serialization import register
-from keras_meta.statistics import STATISTICS
 
 OPTIMIZERS = ("adam", "sgd")
 # Adam of the paper: without momentum, which would leak from batch to batch.
@@ -94,11 +91,6 @@ class Reptile(GradientBasedModel):
         **kwargs,
     ):
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
-        if inner_optimizer not in OPTIMIZERS:
-            raise ValueError(
-                f"`inner_optimizer` must be one of {OPTIMIZERS}. "
-                f"Received: inner_optimizer={inner_optimizer!r}"
-            )
         self.inner_learning_rate = check_positive(
             "inner_learning_rate", inner_learning_rate
         )
@@ -107,9 +99,10 @@ class Reptile(GradientBasedModel):
             ("inner_batch_size", inner_batch_size),
             ("evaluation_inner_batch_size", evaluation_inner_batch_size),
         ):
-            check_integer(name, value, 1)
-            setattr(self, name, value)
-        self.inner_optimizer = inner_optimizer
+            setattr(self, name, check_integer(name, value, 1))
+        self.inner_optimizer = check_choice(
+            "inner_optimizer", inner_optimizer, OPTIMIZERS
+        )
         self.inner_state = []
 
     def build(self, input_shape):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_meta import distances
+from keras_meta.checks import check_choice
 from keras_meta.layers.weighted_l1 import WeightedL1
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
@@ -75,6 +76,8 @@ class SiameseNetwork(EpisodicModel):
     ((2, 1, 3), True)
     """
 
+    verifies_pairs = True
+
     def __init__(
         self,
         encoder,
@@ -84,15 +87,10 @@ class SiameseNetwork(EpisodicModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if reduction not in REDUCTIONS:
-            raise ValueError(
-                f"`reduction` must be one of {REDUCTIONS}. "
-                f"Received: reduction={reduction!r}"
-            )
         self.encoder = encoder
         self.distance = distance and distances.get(distance)
         self.use_bias = use_bias
-        self.reduction = reduction
+        self.reduction = check_choice("reduction", reduction, REDUCTIONS)
         # Embeddings arrive in float32 at least and stay so.
         after = dict(dtype=wide(self.compute_dtype))
         if self.distance is None:

@@ -10,8 +10,6 @@ import tensorflow as tf
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
-from keras_meta.ops import at_least_float32
-from keras_meta.serialization import register
 
 # Layers of Keras whose moments stop a gradient (`tf.nn.moments`).
 STOPPED_MOMENTS = (
@@ -19,78 +17,6 @@ STOPPED_MOMENTS = (
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
 )
-
-
-@register
-def cross_entropy(targets, logits):
-    """Mean over examples of `-log p(class)`; a zero row is padding.
-
-    Args:
-        targets: One-hot `(examples, way)`.
-        logits: `(examples, way)`.
-
-    Returns:
-        Scalar.
-    """
-    logits = at_least_float32(logits)
-    targets = tf.cast(targets, logits.dtype)
-    present = tf.reduce_sum(targets, axis=-1)
-    losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    # The op's gradient at a zero row is not zero; this factor makes it so.
-    total = tf.reduce_sum(present * losses)
-    return total / tf.maximum(tf.reduce_sum(present), 1)
-
-
-@register
-def mean_squared_error(targets, values):
-    """Mean over examples and outputs of `(value - target)^2`.
-
-    Args:
-        targets: `(examples, outputs)`.
-        values: `(examples, outputs)`.
-
-    Returns:
-        Scalar.
-    """
-    values = at_least_float32(values)
-    error = values - tf.cast(targets, values.dtype)
-    return tf.reduce_mean(error * error)
-
-
-LOSSES = {
-    "cross_entropy": cross_entropy,
-    "mean_squared_error": mean_squared_error,
-}
-
-
-def get_loss(loss):
-    """The inner loss of a name, or a function as it is.
-
-    Args:
-        loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
-            function `(targets, predictions) -> loss` of one task; what it
-            returns is averaged.
-
-    Raises:
-        ValueError: If the name is unknown or it is no function.
-    """
-    if callable(loss):
-        return loss
-    if loss not in LOSSES:
-        raise ValueError(
-            f"`inner_loss` must be one of {tuple(LOSSES)} or a function "
-            "registered with `keras_meta.register`. Received: "
-            f"inner_loss={loss!r}"
-        )
-    return LOSSES[loss]
-
-
-def serialize_loss(loss):
-    """The name of a loss of this module, or the config of a function."""
-    for name, known in LOSSES.items():
-        if loss is known:
-            return name
-    return keras.saving.serialize_keras_object(loss)
 
 
 def run(network, weights, state, x, training, then=None):
