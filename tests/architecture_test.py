@@ -37,6 +37,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/functional.py",
     "keras_meta/models/gradient_based_model.py",
     "keras_meta/models/maml.py",
+    "keras_meta/models/outer_loop.py",
     "keras_meta/models/replicated_fit.py",
     "keras_meta/models/reptile.py",
     "keras_meta/models/saved_model.py",

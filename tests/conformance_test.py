@@ -147,6 +147,18 @@ CASES = [
         label_symmetric=False,
     ),
     Case(
+        "meta_sgd",
+        lambda **kw: km.models.MetaSGD(small_network(), **kw),
+        any_way=False,
+        label_symmetric=False,
+    ),
+    Case(
+        "anil",
+        lambda **kw: km.models.ANIL(small_network(), inner_steps=2, **kw),
+        any_way=False,
+        label_symmetric=False,
+    ),
+    Case(
         "reptile",
         lambda **kw: km.models.Reptile(
             small_network(),

@@ -34,6 +34,14 @@ def float64():
     keras.config.set_dtype_policy("float64")
 
 
+@pytest.fixture
+def double(float64):
+    """Layers and losses compute in float64."""
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")
+
+
 @pytest.fixture(autouse=True)
 def _doctest_names(doctest_namespace):
     """The names that the docstrings of the package use."""

@@ -1,4 +1,4 @@
-"""How a Keras network runs with given weights, and what it minimises there.
+"""How a Keras network runs with given weights, and gradients at them.
 
 The inner loop of a gradient-based method treats the weights of its network as
 tensors: a gradient step returns new ones and the variables stay as they are.
@@ -50,24 +50,32 @@ def run(network, weights, state, x, training, then=None):
     return outputs, after
 
 
-def loss_gradients(network, loss, weights, state, x, y, training):
+def loss_gradients(
+    network, loss, weights, state, x, y, training, positions=None
+):
     """Gradients of a loss with respect to given weights.
 
     Args:
         network, weights, state, x, training: As for `run`.
         loss: Function `(targets, predictions) -> loss`.
         y: Targets `(examples, outputs)`.
+        positions: Which of `weights` a gradient is computed for; all by
+            default.
 
     Returns:
-        `(gradients, state)`; a weight that the loss does not depend on has
-        the gradient zero.
+        `(gradients, state)`, one gradient for each of `positions`; a weight
+        that the loss does not depend on has the gradient zero.
     """
+    if positions is not None:
+        sources = [weights[position] for position in positions]
+    else:
+        sources = weights
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(weights)
+        tape.watch(sources)
         outputs, state = run(network, weights, state, x, training)
         value = tf.reduce_mean(loss(y, outputs))
     gradients = tape.gradient(
-        value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     return gradients, state
 
@@ -106,3 +114,14 @@ def normalization_variables(network):
         if isinstance(layer, kinds)
         for variable in layer.variables
     }
+
+
+def variables_of_last_layer(network):
+    """Ids of the variables of the layer that owns the last trainable one."""
+    last = network.trainable_variables[-1]
+    (owner,) = (
+        layer
+        for layer in network._flatten_layers()
+        if any(variable is last for variable in layer._trainable_variables)
+    )
+    return {id(variable) for variable in owner.variables}

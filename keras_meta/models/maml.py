@@ -118,8 +118,40 @@ class MAML(GradientBasedModel):
                 stacklevel=2,
             )
 
-    def adapt_task(self, weights, state, support_x, support_y, training):
-        rates = self._rates()
+    @property
+    def adapted_positions(self):
+        rates = self.inner_rates(self.learned_variables)
+        return [n for n, rate in enumerate(rates) if rate is not None]
+
+    def inner_rates(self, learned):
+        """The inner learning rate of each of `network.trainable_variables`.
+
+        Args:
+            learned: Variables or tensors, one for each of
+                `learned_variables`.
+
+        Returns:
+            List of numbers or tensors; None leaves a weight fixed.
+        """
+        fixed = (
+            set()
+            if self.adapt_normalization
+            else normalization_variables(self.network)
+        )
+        return [
+            None if id(variable) in fixed else self.inner_learning_rate
+            for variable in self.network.trainable_variables
+        ]
+
+    def adapt_task(self, learned, state, support_x, support_y, training):
+        rates = self.inner_rates(learned)
+        positions = self.adapted_positions
+        if not positions:
+            raise ValueError(
+                "`network` must have weights that the inner loop adapts. "
+                f"Received: network={self.network.name!r}, all of whose "
+                "weights are fixed"
+            )
 
         def step(_, now):
             weights, state = now
@@ -131,44 +163,19 @@ class MAML(GradientBasedModel):
                 support_x,
                 support_y,
                 training,
+                positions,
             )
-            if self.first_order:
-                gradients = [tf.stop_gradient(g) for g in gradients]
-            weights = [
-                weight - rate * gradient if rate else weight
-                for weight, rate, gradient in zip(
-                    weights, rates, gradients, strict=True
-                )
-            ]
+            weights = list(weights)
+            for position, gradient in zip(positions, gradients, strict=True):
+                if self.first_order:
+                    gradient = tf.stop_gradient(gradient)
+                step_size = rates[position]
+                weights[position] = weights[position] - step_size * gradient
             return weights, state
 
         steps = self.inner_steps if training else self.evaluation_inner_steps
+        weights = learned[: len(rates)]
         return repeat(step, steps, (weights, state), unrolled=training)
-
-    def task_gradient(self, weights, state, episode):
-        x = episode[0]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            phi, state = self.adapt_task(
-                weights, state, x["support_x"], x["support_y"], training=True
-            )
-            loss, predictions, state = self.query_pass(phi, state, episode)
-        gradients = tape.gradient(
-            loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        return gradients, loss, predictions, state
-
-    def _rates(self):
-        """The inner learning rate of each weight."""
-        fixed = (
-            set()
-            if self.adapt_normalization
-            else normalization_variables(self.network)
-        )
-        return [
-            0 if id(variable) in fixed else self.inner_learning_rate
-            for variable in self.network.trainable_variables
-        ]
 
     def get_config(self):
         return {

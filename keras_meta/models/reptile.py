@@ -131,13 +131,12 @@ class Reptile(GradientBasedModel):
     def state_variables(self):
         return [*super().state_variables, *self.inner_state]
 
-    def adapt_task(self, weights, state, support_x, support_y, training):
-        steps, size = (
-            self.evaluation_inner_steps,
-            (self.evaluation_inner_batch_size),
-        )
+    def adapt_task(self, learned, state, support_x, support_y, training):
         if training:
             steps, size = self.inner_steps, self.inner_batch_size
+        else:
+            steps = self.evaluation_inner_steps
+            size = self.evaluation_inner_batch_size
         batches = mini_batches(tf.shape(support_x)[0], steps, size)
 
         def step(number, now):
@@ -156,7 +155,7 @@ class Reptile(GradientBasedModel):
             weights, inner = self._descend(weights, gradients, inner)
             return weights, [*own, *inner]
 
-        return repeat(step, steps, (weights, state), unrolled=training)
+        return repeat(step, steps, (learned, state), unrolled=training)
 
     def _descend(self, weights, gradients, inner):
         """One step of the inner optimizer from its state `inner`."""
@@ -178,16 +177,16 @@ class Reptile(GradientBasedModel):
         ]
         return weights, [*moments, count]
 
-    def task_gradient(self, weights, state, episode):
+    def task_gradient(self, learned, state, episode):
         x = episode[0]
         found, state = self.adapt_task(
-            weights, state, x["support_x"], x["support_y"], training=True
+            learned, state, x["support_x"], x["support_y"], training=True
         )
         loss, predictions, state = self.query_pass(found, state, episode)
         gradients = [
             # Optimizers sum over replicas.
             (start - end) / self._replicas
-            for start, end in zip(weights, found, strict=True)
+            for start, end in zip(learned, found, strict=True)
         ]
         return gradients, loss, predictions, state
 
@@ -202,20 +201,20 @@ class Reptile(GradientBasedModel):
             return super().infer(task, query_x, training=training)
 
         def infer_one(example):
-            weights, support_x, queries = example
+            task, queries = example
 
             def predict(query):
-                batch = tf.concat([support_x, query[None]], axis=0)
-                return self._predict(weights, batch, training)[-1]
+                batch = tf.concat([task["support_x"], query[None]], axis=0)
+                return self._predict(task, batch, training)[-1]
 
-            spec = tf.TensorSpec((self.fixed_way,), self._outputs_dtype)
+            spec = tf.TensorSpec((self.fixed_way,), self.predictions_dtype)
             return self._map(predict, queries, spec)
 
         return self._map(
             infer_one,
-            (self._adapted(task), task["support_x"], query_x),
+            (task, query_x),
             tf.TensorSpec(
-                (query_x.shape[1], self.fixed_way), self._outputs_dtype
+                (query_x.shape[1], self.fixed_way), self.predictions_dtype
             ),
         )
 
