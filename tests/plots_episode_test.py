@@ -120,6 +120,10 @@ def test_long_names_neither_overlap_nor_leave_the_figure(way, shot):
         ({"support_y": np.full((5, 5), 0.2)}, "`support_y` must be one-hot"),
         ({"support_y": np.zeros((5, 5))}, "at least one labelled"),
         (
+            {"support_y": np.vstack([np.eye(5)[:4], np.full((1, 5), 0.1)])},
+            r"Received: the row \[0.1 0.1",
+        ),
+        (
             {"query_y": np.eye(15)[:, :3]},
             "`query_y` must .* 5 columns, as",
         ),

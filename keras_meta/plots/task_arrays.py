@@ -38,10 +38,11 @@ def check_one_hot(one_hot, y, x, count, way=None):
             f"the {count} examples of `{x}`{same}. "
             f"Received: {y}.shape={one_hot.shape}"
         )
-    if not np.isin(one_hot, (0, 1)).all() or (one_hot.sum(1) > 1).any():
+    wrong = ~np.isin(one_hot, (0, 1)).all(axis=1) | (one_hot.sum(axis=1) > 1)
+    if wrong.any():
         raise ValueError(
-            f"`{y}` must be one-hot, or zero where padded. Received: a "
-            f"row {one_hot[np.argmax(np.abs(one_hot).sum(1))]}"
+            f"`{y}` must be one-hot, or zero where padded. "
+            f"Received: the row {one_hot[wrong][0]}"
         )
     if y == "support_y" and not one_hot.any():
         raise ValueError(
