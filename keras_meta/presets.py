@@ -37,11 +37,12 @@ def save(model, directory):
     # How it was compiled is the recipe's business; a copy that never was has
     # no optimizer that would be saved with the weights.
     config.pop("compile_config", None)
-    bare = keras.saving.deserialize_keras_object(config)
-    bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         part = pathlib.Path(temporary)
         write_json(part / CONFIG, config)
+        # Rebuilt from the file, so that what is written is what loads.
+        bare = keras.saving.deserialize_keras_object(_read_json(part / CONFIG))
+        bare.set_weights(model.get_weights())
         bare.save_weights(part / WEIGHTS)
         for name in (CONFIG, WEIGHTS):
             os.replace(part / name, directory / name)
@@ -73,7 +74,7 @@ def load(directory):
             )
     check_sums(directory)
     try:
-        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+        config = _read_json(directory / CONFIG)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         model.load_weights(directory / WEIGHTS)
     except Exception as error:
@@ -138,6 +139,10 @@ def check_sums(directory):
                 f"{expected}. Install the package again or download the "
                 f"preset anew. Received: {found}"
             )
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _sum(path):

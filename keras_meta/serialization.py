@@ -1,5 +1,7 @@
 """How the objects of this package are named in configs and files."""
 
+import copy
+
 import keras
 
 PACKAGE = "keras_meta"
@@ -52,13 +54,15 @@ def deserialize_nested(config):
     class as dictionaries; without this step they would stay dictionaries.
 
     Args:
-        config: A dict as `get_config` returns it after serialization.
+        config: A dict as `get_config` returns it after serialization. It
+            stays as it is.
 
     Returns:
         A new dict whose serialized values are live objects.
     """
     return {
-        key: keras.saving.deserialize_keras_object(value)
+        # A copy: functional models pop the keys of their config.
+        key: keras.saving.deserialize_keras_object(copy.deepcopy(value))
         if isinstance(value, dict) and "class_name" in value
         else value
         for key, value in config.items()

@@ -44,6 +44,55 @@ def test_a_preset_is_config_weights_and_sums(tmp_path):
     np.testing.assert_array_equal(loaded(episode()), model(episode()))
 
 
+def functional_network(outputs=4):
+    """A functional model, as all of `keras.applications` are."""
+    inputs = keras.Input((6, 5, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    x = keras.layers.Concatenate()([inputs, keras.layers.ReLU()(x)])
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(outputs)(x))
+
+
+FUNCTIONAL = {
+    "metric": lambda: km.models.PrototypicalNetwork(functional_network()),
+    "two": lambda: km.models.MatchingNetwork(
+        functional_network(), support_encoder=functional_network()
+    ),
+    "within": lambda: km.models.SiameseNetwork(
+        keras.Sequential([functional_network(), keras.layers.Dense(3)])
+    ),
+    "gradient": lambda: km.models.MAML(functional_network(2)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL)
+def test_a_functional_network_comes_back(name, tmp_path):
+    model = FUNCTIONAL[name]()
+    expected = np.array(model(episode()))
+    presets.save(model, tmp_path / "preset")
+    found = presets.load(tmp_path / "preset")(episode())
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    images = np.random.default_rng(1).random((4, 6, 5, 3)).astype("float32")
+    classifier = km.FewShotClassifier(model).fit(images, ["a", "b"] * 2)
+    classifier.save(tmp_path / "classifier")
+    loaded = km.FewShotClassifier.load(tmp_path / "classifier")
+    np.testing.assert_allclose(
+        loaded.predict_proba(images),
+        classifier.predict_proba(images),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL)
+def test_a_config_serves_more_than_once(name):
+    model = FUNCTIONAL[name]()
+    config = keras.saving.serialize_keras_object(model)
+    before = json.dumps(config)
+    for _ in range(2):
+        keras.saving.deserialize_keras_object(config)
+    assert json.dumps(config) == before
+
+
 def test_a_trained_model_is_saved_without_its_optimizer(tmp_path):
     model = built()
     model.compile("adam", keras.losses.CategoricalCrossentropy(True))
