@@ -99,6 +99,26 @@ def test_kept_state_is_exported(tmp_path):
     close(found, expected, 1e-5)
 
 
+def test_weights_are_adapted_in_their_own_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = MAML(smooth_network(), inner_learning_rate=1e-4)
+    episode, _ = picture_episode()
+    tasks = []
+
+    class Spy(MAML):
+        def infer(self, task, query_x, training=False):
+            tasks.append(task)
+            return super().infer(task, query_x, training=training)
+
+    model = Spy(model.network, inner_learning_rate=1e-4)
+    assert model(episode).dtype == "float32"
+    for number, weight in enumerate(model.network.trainable_variables):
+        phi = tasks[0][f"weight_{number}"]
+        assert phi.dtype == "float32"
+        # In bfloat16 so small a step would be lost.
+        assert 0 < np.abs(phi[0] - np.array(weight)).max() < 1e-2
+
+
 def test_a_weight_without_a_rate_is_learned_but_not_adapted():
     model = MAML(smooth_network(), adapt_normalization=False)
     episode, query_y = picture_episode()

@@ -66,8 +66,7 @@ class GradientBasedModel(OuterLoop):
         statistics="batch",
         **kwargs,
     ):
-        # Weights are adapted in their own precision, so they must not be
-        # cast where they are read; the network casts for itself.
+        # Adapted weights must not be cast; the network casts for itself.
         super().__init__(statistics=statistics, autocast=False, **kwargs)
         self.network = network
         self.inner_loss = losses.get(inner_loss)
@@ -215,9 +214,8 @@ class GradientBasedModel(OuterLoop):
             adapted = [weights[n] for n in self.adapted_positions]
             return adapted, [after[n] for n in kept], moments
 
-        variables = self.network.trainable_variables
-        specs = [_spec(variables[n]) for n in self.adapted_positions]
-        kept_specs = [_spec(self.state_variables[n]) for n in kept]
+        specs = [_spec(learned[n]) for n in self.adapted_positions]
+        kept_specs = [_spec(state[n]) for n in kept]
         moment_specs = self._moment_specs(support_x) if collects else []
         adapted, after, moments = self._map(
             adapt_one,
@@ -361,8 +359,8 @@ class GradientBasedModel(OuterLoop):
         }
 
 
-def _spec(variable):
-    return tf.TensorSpec(variable.shape, variable.dtype)
+def _spec(tensor):
+    return tf.TensorSpec(tensor.shape, tensor.dtype)
 
 
 def _numbered(name, positions, tensors):

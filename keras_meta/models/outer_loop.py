@@ -160,7 +160,9 @@ class OuterLoop(EpisodicModel):
     def _values(self):
         """What is learned and the state, as tensors."""
         return [
-            [tf.convert_to_tensor(variable.value) for variable in variables]
+            # Not `variable.value`, which `call` reads in half precision under
+            # a mixed policy: weights are adapted in their own precision.
+            [tf.convert_to_tensor(variable._value) for variable in variables]
             for variables in (self.learned_variables, self.state_variables)
         ]
 
