@@ -40,8 +40,9 @@ class SiameseNetwork(EpisodicModel):
     `infer` returns the score of each class, the largest of its support
     examples by default.
 
-    A pair has no moments worth the name, so use an encoder without batch
-    norm, as the paper does: `keras_meta.encoders.koch` or `koch_small`.
+    Use an encoder without batch norm, as the paper does
+    (`keras_meta.encoders.koch` or `koch_small`): two examples are too few
+    for moments.
 
     The task is a dict of `embeddings (tasks, support, dim)` and `labels
     (tasks, support, way)`; a class without support has the score 0.
@@ -136,9 +137,9 @@ class SiameseNetwork(EpisodicModel):
         if self.reduction == "max":
             absent = ops.cast(ABSENT_LOGIT, logits.dtype)
             by_class = ops.where(labels[:, None] > 0, logits[..., None], absent)
-            # The sigmoid grows, so it may follow the maximum; an absent
-            # class then has the score 0. Without its `initial` Keras' max
-            # refuses to have no queries.
+            # The sigmoid increases, so it may follow the maximum; the score
+            # of an absent class is then 0. There may be no queries, and
+            # Keras' max of an empty tensor needs `initial`.
             best = ops.max(by_class, axis=2, initial=ABSENT_LOGIT)
             return ops.sigmoid(best)
         if self.reduction == "mean":
