@@ -2,6 +2,10 @@
 VENV ?= .venv
 PYTHON ?= python3
 RUN = $(VENV)/bin/python
+# A process of the tests for each core; each holds about 2 GB.
+WORKERS ?= logical
+PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest \
+	--numprocesses $(WORKERS) --maxprocesses 8
 
 .PHONY: quickstart test lint benchmarks clean
 
@@ -9,7 +13,7 @@ quickstart: $(VENV)/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) examples/quickstart.py
 
 test: $(VENV)/installed-test
-	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .

@@ -35,6 +35,7 @@ setup(
         "tensorboard": ["tensorboard>=2.20,<3"],
         "test": [
             "pytest>=8.3,<10",
+            "pytest-xdist>=3.8,<4",
             "hypothesis>=6.120,<7",
             "ruff>=0.15,<0.18",
             "tensorboard>=2.20,<3",

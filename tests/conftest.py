@@ -1,5 +1,7 @@
 """Settings and fixtures of the whole suite."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,13 @@ import tensorflow as tf
 
 import keras_meta
 
-# Two logical CPUs, so that replicas run on any machine; this must come before
-# TensorFlow's first operation.
+# All this must come before TensorFlow's first operation.
+# A process of `pytest -n` has one core; two operations at once, as replicas
+# wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
+# Two logical CPUs, so that replicas run on any machine.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
