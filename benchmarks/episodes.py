@@ -1,30 +1,19 @@
 """Counts the episodes per second of `keras_meta.data.episode_dataset`.
 
-Each source draws meta-batches of 16 episodes from the training split of
-Omniglot (82,240 drawings of 4,112 classes, 28 x 28, uint8, in memory):
-
-- ours: `episode_dataset(...).batch(16)`, iterated as `fit` does;
-- a plain Python sampler, as most few-shot libraries have one: classes and
-  drawings by `random.sample`, each image taken, converted to floats and
-  collected on its own, episodes stacked to a batch;
-- the same sampler behind PyTorch's `DataLoader` with two processes, if
-  PyTorch is installed.
-
-They run in processes of their own and take turns. A turn's episodes per
-second are counted over the whole turn, since sources work ahead; the table
-shows the median of the turns. Run it from the root of a checkout:
-
-    python -m benchmarks.episodes [--quick] [--json FILE]
+The peers are a plain Python sampler and, if PyTorch is installed, its
+`DataLoader` of that sampler. `benchmarks/README.md` is the manual.
 """
 
 import argparse
 import contextlib
 import dataclasses
-import random
 import statistics
 
 import numpy as np
 
+from benchmarks.hyperparameters import META_BATCH
+from benchmarks.peers.python_episodes import python_step
+from benchmarks.peers.torch_data_loader import LOADER_PROCESSES, loader_step
 from benchmarks.workers import (
     Step,
     Worker,
@@ -35,9 +24,8 @@ from benchmarks.workers import (
     write_json,
 )
 
-META_BATCH = 16
+# Episodes per second of ours in the first setting.
 TARGET = 10_000
-LOADER_PROCESSES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +34,8 @@ class Setting:
 
     Args:
         way, shot, queries: As for `episode_dataset`.
-        affine: Whether images are distorted by `Affine`; ours only.
+        affine: Whether `Affine` distorts the images. Only ours can, so such a
+            setting has no peer.
     """
 
     way: int
@@ -71,16 +60,17 @@ def load_drawings(synthetic=False):
     """The data that all sources draw from.
 
     Args:
-        synthetic: Whether noise of the shapes of Omniglot is made instead.
+        synthetic: Whether to make noise of Omniglot's shapes. It is also made
+            where Omniglot cannot be loaded.
 
     Returns:
-        `(images, codes, name)`: uint8 `(n, 28, 28, 1)`, integers `(n,)`
-        and what the data are.
+        `(images, codes, name)`: uint8 `(n, 28, 28, 1)`, integers `(n,)`, and
+        the name of the data.
     """
     if not synthetic:
         from keras_meta.data import load_omniglot
 
-        # TensorFlow Datasets has many ways to say that it has no network.
+        # TensorFlow Datasets raises many kinds of errors without a network.
         with contextlib.suppress(Exception):
             images, labels = load_omniglot("train")
             codes = np.unique(labels, return_inverse=True)[1]
@@ -109,72 +99,6 @@ def our_step(images, codes, setting):
     )
     batches = iter(episodes.batch(META_BATCH))
     return Step(lambda: next(batches))
-
-
-def python_step(images, codes, setting):
-    """Draws a meta-batch through the plain Python sampler."""
-    episodes = python_episodes(images, codes, setting, seed=0)
-
-    def run():
-        drawn = [next(episodes) for _ in range(META_BATCH)]
-        return [np.stack(parts) for parts in zip(*drawn, strict=True)]
-
-    return Step(run)
-
-
-def loader_step(images, codes, setting):
-    """Draws a meta-batch through PyTorch's loader of the plain sampler."""
-    import torch
-
-    class Episodes(torch.utils.data.IterableDataset):
-        def __iter__(self):
-            worker = torch.utils.data.get_worker_info()
-            return python_episodes(images, codes, setting, seed=worker.id)
-
-    loader = torch.utils.data.DataLoader(
-        Episodes(),
-        batch_size=META_BATCH,
-        num_workers=LOADER_PROCESSES,
-        # Shares the images, and `Episodes` needs no name of its own.
-        multiprocessing_context="fork",
-    )
-    batches = iter(loader)
-    return Step(lambda: next(batches))
-
-
-def python_episodes(images, codes, setting, seed):
-    """Draws episodes image by image, without end.
-
-    Args:
-        images: uint8 `(n, height, width, channels)`.
-        codes: `(n,)`, the class of each image.
-        setting: `Setting`.
-        seed: Integer.
-
-    Yields:
-        `(support_x, support_y, query_x, query_y)`: float32 images in
-        `[0, 1]` and the integers of their classes in the episode.
-    """
-    members = {}
-    for row, code in enumerate(codes.tolist()):
-        members.setdefault(code, []).append(row)
-    classes = list(members)
-    rng = random.Random(seed)
-    while True:
-        support_x, support_y, query_x, query_y = [], [], [], []
-        for position, code in enumerate(rng.sample(classes, setting.way)):
-            rows = rng.sample(members[code], setting.shot + setting.queries)
-            for number, row in enumerate(rows):
-                image = images[row].astype("float32") / 255
-                is_support = number < setting.shot
-                (support_x if is_support else query_x).append(image)
-                (support_y if is_support else query_y).append(position)
-        yield (
-            np.stack(support_x),
-            np.array(support_y),
-            np.stack(query_x),
-            np.array(query_y),
-        )
 
 
 def measure(setting, images, codes, rounds, seconds):

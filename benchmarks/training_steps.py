@@ -1,11 +1,7 @@
-"""Training steps of both sides: their data, layers, timing and tables.
+"""Times training steps: episodes, our side, comparison of losses, tables.
 
-Benchmarks of models share what is here. A variant is one way of making the
-same training step; all variants of a setting get the same episodes and
-initial weights, run in processes of their own and take turns, and the run
-stops if their losses differ. *Untuned* is as people run it; *tuned* tells
-glibc to keep freed memory (`MALLOC_TRIM_THRESHOLD_`,
-`MALLOC_MMAP_THRESHOLD_`). Ratios are of ours untuned.
+All benchmarks but `benchmarks.episodes` build on it. `benchmarks/README.md`
+is the manual.
 """
 
 import argparse
@@ -15,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.hyperparameters import ADAM_EPSILON, LEARNING_RATE, SIZE
 from benchmarks.workers import (
     KEEP_FREED_MEMORY,
     Step,
@@ -23,18 +20,13 @@ from benchmarks.workers import (
     print_table,
 )
 
-SIZE, FILTERS = 28, 64
-LEARNING_RATE, ADAM_EPSILON, NORM_EPSILON = 1e-3, 1e-7, 1e-5
-# Different batches of episodes, which a worker cycles through.
+# The number of different batches of episodes that a worker cycles through.
 BATCHES = 4
-# How far losses of two sides may differ, as a share: the first loss comes
-# from the same weights, later ones from weights that Adam moved by signs of
-# gradients, some of them rounding errors.
+# The largest relative difference allowed between the losses of two sides, in
+# the first step and in later ones. The first losses come from the same weights.
+# Later weights differ: Adam's first steps move each weight by the sign of its
+# gradient, also where the gradient is a rounding error.
 LOSS_TOLERANCES = (1e-4, 2e-2)
-# Convolution with bias, batch norm, ReLU, max-pool; all other names of layers
-# stand for the order of `keras_meta.encoders`: no bias before batch norm, and
-# max-pool before the ReLU.
-USUAL = "usual"
 TUNED = {"tuned": True, "untuned": False}
 
 
@@ -44,7 +36,8 @@ class Setting:
 
     Args:
         tasks: Episodes in a step.
-        way, shot, queries: Classes of an episode, and examples of a class.
+        way: Classes of an episode.
+        shot, queries: Support and query examples of a class.
     """
 
     tasks: int
@@ -70,14 +63,14 @@ class Variant:
 
     Args:
         side: `"ours"`, `"torch"` or another peer.
-        layers: Name of the order of the layers; may be empty where all rows
-            have the same.
-        details: What else tells it from others.
+        layers: Name of the order of the layers; empty where all rows have
+            the same.
+        details: Anything else that tells it from other rows; may be empty.
         tuned: Whether glibc keeps freed memory.
-        build: Function `(*arguments) -> Step` of module level, whose first
-            arguments come from `measure`.
-        arguments: The rest of its arguments.
-        optional: Whether the run goes on without it if it fails.
+        build: Function of module level that returns a `Step`. Its arguments
+            are those given to `measure`, then `arguments`.
+        arguments: Tuple.
+        optional: Whether the run goes on without the row if it fails.
     """
 
     side: str
@@ -95,11 +88,11 @@ class Variant:
 
 
 def make_episodes(setting, seed=0):
-    """Episodes that resemble Omniglot: a picture for each class, with noise.
+    """Episodes that resemble Omniglot: one picture per class, plus noise.
 
     Returns:
         `(support, query)`: float32 `(BATCHES, tasks, way, shot, 28, 28, 1)`
-        and the same with `queries`.
+        and `(BATCHES, tasks, way, queries, 28, 28, 1)`, zeros and ones.
     """
     rng = np.random.default_rng(seed)
     shape = (BATCHES, setting.tasks, setting.way)
@@ -112,7 +105,15 @@ def make_episodes(setting, seed=0):
 
 
 def keras_batch(support, query):
-    """Turns `(..., way, shot, 28, 28, 1)` and queries into our episodes."""
+    """Turns images into our episodes.
+
+    Args:
+        support: `(..., way, shot, 28, 28, 1)`.
+        query: `(..., way, queries, 28, 28, 1)`.
+
+    Returns:
+        `(episodes, query_y)`, as `episode_dataset` yields them.
+    """
     way, shot = support.shape[-5:-3]
     queries = query.shape[-4]
     leading = support.shape[:-5]
@@ -133,7 +134,7 @@ def keras_batch(support, query):
 
 
 def build_keras_model(model):
-    """Makes the weights of a model of images."""
+    """Builds a model of images."""
     images = (None, None, SIZE, SIZE, 1)
     model.build(
         {
@@ -145,7 +146,7 @@ def build_keras_model(model):
 
 
 def copy_to_keras(weights, model):
-    """Gives a built model its trainable weights, in their order."""
+    """Copies weights to the trainable ones of a built model."""
     for variable, weight in zip(
         model.trainable_variables, weights, strict=True
     ):
@@ -153,14 +154,14 @@ def copy_to_keras(weights, model):
 
 
 def keras_training_step(model, loss, batches, clip_norm=None, optimizer=None):
-    """The step that `fit` makes, on a cached data set.
+    """The step of `fit`, on a cached data set.
 
     Args:
         model: A built model.
-        loss: What `compile` takes.
+        loss: For `compile`.
         batches: `(episodes, query_y)`, arrays `(BATCHES, tasks, ...)`.
         clip_norm: Optional largest norm of the gradients of all weights.
-        optimizer: Adam by default; another one clips by itself.
+        optimizer: Adam by default. `clip_norm` is for this default only.
 
     Returns:
         `Step`.
@@ -180,64 +181,11 @@ def keras_training_step(model, loss, batches, clip_norm=None, optimizer=None):
         return model.train_function(iterator)["loss"]
 
     def reported_loss():
-        # What Keras reports is the mean since the last reset.
+        # Keras reports the mean since the last reset.
         model.reset_metrics()
         return float(run())
 
     return Step(run, reported_loss)
-
-
-def torch_images(images):
-    """`(..., height, width, 1)` as a tensor `(..., 1, height, width)`."""
-    import torch
-
-    return torch.from_numpy(np.moveaxis(images, -1, -3).copy())
-
-
-def torch_block(channels, filters, layers, norm=True, padding=1, pool=True):
-    """The modules of one block of 3 x 3 convolution.
-
-    Args:
-        channels, filters: Channels that come in and go out.
-        layers: `USUAL`, or another order.
-        norm: Whether there is batch norm.
-        padding: Of the convolution.
-        pool: Whether there is a max-pool.
-    """
-    from torch import nn
-
-    bias = layers == USUAL or not norm
-    block = [nn.Conv2d(channels, filters, 3, padding=padding, bias=bias)]
-    if norm:
-        block.append(nn.BatchNorm2d(filters, eps=NORM_EPSILON))
-    last = [nn.ReLU(), nn.MaxPool2d(2)] if pool else [nn.ReLU()]
-    return [*block, *(last if layers == USUAL else last[::-1])]
-
-
-def torch_conv4(filters, layers):
-    """`keras_meta.encoders.conv4` in PyTorch."""
-    from torch import nn
-
-    first = torch_block(1, filters, layers)
-    rest = [torch_block(filters, filters, layers) for _ in range(3)]
-    return nn.Sequential(*first, *sum(rest, []), nn.Flatten())
-
-
-def torch_layout(weight):
-    """A kernel of Keras as PyTorch has it; other weights are the same."""
-    return weight.transpose(3, 2, 0, 1) if weight.ndim == 4 else weight.T
-
-
-def copy_to_torch(weights, network):
-    """Gives a network weights in Keras' layout and PyTorch's order."""
-    import torch
-
-    with torch.no_grad():
-        for parameter, weight in zip(
-            network.parameters(), weights, strict=True
-        ):
-            copied = torch.from_numpy(np.array(torch_layout(weight)))
-            parameter.copy_(copied.view(parameter.shape))
 
 
 def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):
@@ -245,7 +193,7 @@ def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):
 
     Args:
         rows: List of `Variant`.
-        given: Tuple: the first arguments of what builds them.
+        given: Tuple, the first arguments of each row's `build`.
         rounds, seconds: As for `interleave`.
         tolerances: As for `check_losses`.
 
@@ -253,14 +201,15 @@ def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):
         Dict from the variant to a dict of numbers.
 
     Raises:
-        RuntimeError: If losses differ, or a variant fails that must not.
+        RuntimeError: If losses differ, or a variant fails that is not
+            optional.
     """
     with contextlib.ExitStack() as stack:
         workers = {}
         for row in rows:
             environment = KEEP_FREED_MEMORY if row.tuned else {}
             arguments = (*given, *row.arguments)
-            # TensorFlow imports JAX wherever it is installed, at 140 MiB.
+            # TensorFlow imports JAX if it is installed, which takes 140 MiB.
             hidden = () if row.side == "jax" else ("jax",)
             try:
                 worker = Worker(
@@ -294,14 +243,14 @@ def check_losses(losses, tolerances=LOSS_TOLERANCES):
 
     Args:
         losses: Dict from the variant to the losses of its first steps.
-        tolerances: How far the first loss may differ from that of the first
-            variant, as a share, and how far later ones.
+        tolerances: The largest relative differences allowed from the losses
+            of the first variant, in the first step and in later ones.
     """
     reference_name, reference = next(iter(losses.items()))
     for name, values in losses.items():
         tolerance = tolerances[0]
         for value, expected in zip(values, reference, strict=True):
-            # Written so that NaN fails.
+            # `not <=` and not `>`, which would let NaN pass.
             if not abs(value - expected) <= tolerance * abs(expected):
                 raise RuntimeError(
                     "The variants do not compute the same: from the same "
@@ -316,12 +265,13 @@ def ratios(results, compared):
 
     Args:
         results: Dict from variants to their numbers.
-        compared: Dict from words to the names of two orders of layers, ours
+        compared: Dict from a text to the names of two orders of layers, ours
             and PyTorch's.
 
     Returns:
-        Dict from what is compared to the ratios against tuned and untuned
-        PyTorch: in its own memory layout, and in the fastest of all.
+        Dict from a text to a dict with the ratios against `"tuned"` and
+        `"untuned"` PyTorch. Each text of `compared` comes twice: with PyTorch
+        in its own memory layout, and with its fastest row.
     """
 
     def fastest(side, layers, tuned, only_plain=False):
@@ -347,9 +297,9 @@ def print_results(results, extra=None):
     """Prints a row for each variant.
 
     Args:
-        results: What `measure` returned.
+        results: Dict from variants to their numbers, as `measure` returns.
         extra: Optional dict from the header of a further column to a
-            function from the numbers of a variant to its text.
+            function from a variant's numbers to the text of its cell.
     """
 
     def memory(numbers):
@@ -373,7 +323,7 @@ def print_results(results, extra=None):
 
 
 def print_ratios(found, targets=None):
-    """Prints what `ratios` returned, and optional targets below."""
+    """Prints the result of `ratios`, and optional targets below."""
     found = {**found, "target": targets} if targets else found
     rows = [
         [text, *(f"{pair[name]:.2f}" for name in TUNED)]
@@ -387,8 +337,11 @@ def make_parser(module, description):
     """The options that all of these benchmarks have.
 
     Args:
-        module: Name of the benchmark.
+        module: Name of the benchmark's module.
         description: Its docstring.
+
+    Returns:
+        `argparse.ArgumentParser`, to which a benchmark adds its own options.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{module}",

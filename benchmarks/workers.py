@@ -1,9 +1,9 @@
 """Worker processes that take turns at being timed.
 
-Each thing that is compared runs in a process of its own, so that neither
-libraries nor their thread pools and allocators meet. The workers take turns:
-one computes while the others wait, round after round, so that a machine that
-grows slower or faster meanwhile does so for all of them.
+Each side of a comparison runs in a process of its own, so that libraries,
+thread pools and allocators do not meet. The workers take turns: one computes
+while the others wait, round after round, so that a change of the machine's
+speed meets all of them.
 """
 
 import contextlib
@@ -22,25 +22,26 @@ import traceback
 from collections.abc import Callable
 from unittest import mock
 
-# For glibc: freed memory is kept, not returned to the system and fetched page
-# by page in the next step. 1 GiB is more than any tensor here.
+# Makes glibc keep freed memory. By default it returns large blocks to the
+# system and fetches them page by page in the next step. 1 GiB is more than any
+# tensor here.
 KEEP_FREED_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-# How many losses of a training step are compared.
+# The number of first steps whose losses are compared.
 LOSSES = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What a worker times.
+    """The work that a worker times.
 
     Args:
-        run: Function without arguments: one step.
-        loss: Function without arguments: one step, and its loss as a float.
-            None where there is none.
+        run: Function without arguments that makes one step.
+        loss: Function without arguments that makes one step and returns its
+            loss as a float; None if a step has no loss.
     """
 
     run: Callable
@@ -52,8 +53,8 @@ class Timing:
     """Seconds of a step.
 
     Args:
-        seconds: Median of the rounds.
-        spread: Slowest less fastest round, as a share of `seconds`.
+        seconds: Median of the turns.
+        spread: Slowest minus fastest turn, as a share of `seconds`.
     """
 
     seconds: float
@@ -64,22 +65,22 @@ class Worker:
     """A process that builds a step and runs it when asked.
 
     Args:
-        name: What the tables call it.
+        name: Its name in tables and errors.
         build: Function of module level that returns a `Step`.
         arguments: Its arguments.
         environment: Dict of environment variables of the process.
-        hidden: Names of modules that seem not to be installed there.
+        hidden: Names of modules that cannot be imported in the process.
 
     Raises:
         RuntimeError: With the worker's own traceback, if it fails.
 
     Attributes:
         losses: Of the first steps; empty if the step has no loss.
-        first_step: Seconds of the first step, with all its compilation.
-        peak_memory: MiB, the most the process ever held; None where the
-            system does not say.
-        step_memory: How much of it came after `build`, so without the
-            libraries.
+        first_step: Seconds of the first step, with tracing and compilation.
+        peak_memory: MiB, the most the process ever held; None before the
+            first `time`, and on systems without `/proc`.
+        step_memory: `peak_memory` minus the memory held after `build`, which
+            is that of libraries and model.
     """
 
     def __init__(self, name, build, arguments=(), environment=None, hidden=()):
@@ -143,9 +144,9 @@ class Worker:
 
 def _serve(connection, build, arguments, hidden):
     """The life of a worker: build, take the first steps, then time."""
-    # The libraries' start-up lines; failures travel through the connection.
+    # Silences the libraries; failures travel through the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    # Python's way to say that a module cannot be imported.
+    # None in `sys.modules` makes the import of a module fail.
     sys.modules.update(dict.fromkeys(hidden))
     try:
         step = build(*arguments)
@@ -202,9 +203,10 @@ def interleave(workers, rounds, seconds, average=statistics.median):
     Args:
         workers: List of `Worker`.
         rounds: How many times each has its turn.
-        seconds: How long a turn takes, about.
-        average: Function from the seconds of the steps of one turn to
-            their average. The mean suits steps that are made ahead.
+        seconds: Length of a turn, about.
+        average: Function from the seconds of a turn's steps to their
+            average. Use the mean if a worker prepares steps ahead: then only
+            the sum of a turn counts.
 
     Returns:
         Dict from the worker's name to its `Timing`.
@@ -228,7 +230,11 @@ def summarize(turns):
 
 
 def require_torch():
-    """Ends the script with advice if PyTorch is not installed."""
+    """Ends the script with advice if PyTorch is not installed.
+
+    Raises:
+        SystemExit: With the advice.
+    """
     if not has_torch():
         raise SystemExit(
             "The peer of this benchmark, PyTorch, is not installed. "
@@ -243,7 +249,11 @@ def has_torch():
 
 
 def machine():
-    """What the numbers depend on: versions and the processor, as a dict."""
+    """Versions, processor and cores, on which the numbers depend.
+
+    Returns:
+        Dict; libraries that are not installed are left out.
+    """
     versions = {"python": platform.python_version()}
     for name in ("tensorflow", "keras", "numpy", "torch", "jax"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -266,8 +276,8 @@ def print_table(header, rows, texts=1):
     Args:
         header: List of strings.
         rows: List of such lists.
-        texts: How many columns are words, to the left; the rest are numbers,
-            to the right.
+        texts: The number of first columns that are aligned to the left; the
+            rest are numbers, aligned to the right.
     """
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

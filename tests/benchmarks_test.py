@@ -1,23 +1,52 @@
 """The benchmarks time the same thing on both sides. No time is asserted."""
 
 import dataclasses
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import (
+    conv4,
     episodes,
     metric_family,
     prototypical_network,
     training_steps,
     workers,
 )
+from benchmarks.conv4 import CONV4
+from benchmarks.hyperparameters import USUAL
 from benchmarks.metric_family import SHIPPED
-from benchmarks.prototypical_network import CONV4
-from benchmarks.training_steps import USUAL
+from benchmarks.peers import (
+    python_episodes,
+    torch_layers,
+    torch_metric_family,
+    torch_prototypical_network,
+)
 
+ROOT = pathlib.Path(__file__).parents[1]
 SMALL = training_steps.Setting(tasks=2, way=5, shot=2, queries=3)
+
+
+def test_the_benchmarks_import_no_heavy_library():
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "benchmarks").rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    assert "benchmarks.peers.torch_maml" in modules
+    heavy = {"keras", "tensorflow", "torch", "jax"}
+    code = (
+        f"import sys, {', '.join(modules)}; "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]", found.stdout + found.stderr
 
 
 def keras_loss_and_gradients(layers, weights, support, query):
@@ -33,14 +62,14 @@ def keras_loss_and_gradients(layers, weights, support, query):
 
 
 def torch_loss_and_gradients(layers, weights, support, query, channels_last):
-    network = prototypical_network.torch_network(
+    network = torch_prototypical_network.torch_network(
         layers, weights, channels_last
-    ).to(training_steps.torch_images(support).dtype)
-    support = training_steps.torch_images(support)
-    query = training_steps.torch_images(query)
+    ).to(torch_layers.torch_images(support).dtype)
+    support = torch_layers.torch_images(support)
+    query = torch_layers.torch_images(query)
     total = 0
     for episode in zip(support, query, strict=True):
-        loss = prototypical_network.torch_loss(network, *episode)
+        loss = torch_prototypical_network.torch_loss(network, *episode)
         (loss / len(support)).backward()
         total += loss.item() / len(support)
     gradients = [
@@ -56,7 +85,7 @@ def torch_loss_and_gradients(layers, weights, support, query, channels_last):
 @pytest.mark.parametrize("layers", [USUAL, CONV4])
 def test_both_sides_compute_the_same_step(layers, channels_last, float64):
     pytest.importorskip("torch")
-    weights = prototypical_network.initial_weights(layers, filters=4)
+    weights = conv4.initial_weights(layers, filters=4)
     support, query = (
         images[0].astype("float64")
         for images in training_steps.make_episodes(SMALL)
@@ -74,15 +103,13 @@ def test_both_sides_compute_the_same_step(layers, channels_last, float64):
 def test_the_timed_steps_have_the_same_losses(layers, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setattr(
-        prototypical_network,
+        conv4,
         "initial_weights",
-        lambda layers, make=prototypical_network.initial_weights: make(
-            layers, filters=4
-        ),
+        lambda layers, make=conv4.initial_weights: make(layers, filters=4),
     )
     steps = {
         "ours": prototypical_network.keras_step(SMALL, layers),
-        "torch": prototypical_network.torch_step(SMALL, layers, False),
+        "torch": torch_prototypical_network.torch_step(SMALL, layers, False),
     }
     losses = {
         name: [step.loss() for _ in range(workers.LOSSES)]
@@ -120,15 +147,17 @@ def test_both_sides_of_the_metric_family_compute_the_same(
     gradients = [gradient.numpy() for gradient in gradients]
     assert all(np.any(gradient) for gradient in gradients)
 
-    network = metric_family.filled_network(case, weights, layers, channels_last)
-    images = map(training_steps.torch_images, drawn)
+    network = torch_metric_family.filled_network(
+        case, weights, layers, channels_last
+    )
+    images = map(torch_layers.torch_images, drawn)
     torch_loss = case.torch_loss(network.to(torch.float64), *images)
     torch_loss.backward()
     assert float(loss) == pytest.approx(torch_loss.item(), rel=1e-9)
-    expected = metric_family.weights_for_torch(case, gradients, layers)
+    expected = torch_metric_family.weights_for_torch(case, gradients, layers)
     for gradient, parameter in zip(expected, network.parameters(), strict=True):
         if parameter.requires_grad:
-            gradient = training_steps.torch_layout(gradient)
+            gradient = torch_layers.torch_layout(gradient)
             np.testing.assert_allclose(
                 parameter.grad.numpy().reshape(gradient.shape),
                 gradient,
@@ -142,8 +171,8 @@ def test_the_timed_steps_of_the_metric_family_have_the_same_losses(case):
     weights = metric_family.initial_weights(case)
     steps = {
         "ours": metric_family.keras_step(case, weights),
-        "usual": metric_family.torch_step(case, weights, USUAL, False),
-        "shipped": metric_family.torch_step(case, weights, SHIPPED, True),
+        "usual": torch_metric_family.torch_step(case, weights, USUAL, False),
+        "shipped": torch_metric_family.torch_step(case, weights, SHIPPED, True),
     }
     training_steps.check_losses(
         {
@@ -183,10 +212,10 @@ def test_different_losses_stop_the_run():
 
 
 def test_both_kinds_of_layers_start_from_the_same_weights():
-    usual = prototypical_network.initial_weights(USUAL, filters=4)
+    usual = conv4.initial_weights(USUAL, filters=4)
     del usual[1::4]
-    conv4 = prototypical_network.initial_weights(CONV4, filters=4)
-    for one, other in zip(usual, conv4, strict=True):
+    shipped = conv4.initial_weights(CONV4, filters=4)
+    for one, other in zip(usual, shipped, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -215,7 +244,7 @@ def test_the_plain_sampler_draws_episodes():
     # Each image is filled with its own number.
     images = np.arange(42, dtype="uint8").reshape(-1, 1, 1, 1)
     setting = episodes.Setting(way=5, shot=2, queries=3)
-    stream = episodes.python_episodes(images, codes, setting, seed=0)
+    stream = python_episodes.python_episodes(images, codes, setting, seed=0)
     support_x, support_y, query_x, query_y = next(stream)
     np.testing.assert_array_equal(np.bincount(support_y), [2] * 5)
     np.testing.assert_array_equal(np.bincount(query_y), [3] * 5)

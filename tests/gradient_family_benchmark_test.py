@@ -8,8 +8,24 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import gradient_family, training_steps, workers
-from benchmarks.gradient_family import FOMAML, MAML, REPTILE, Case
+from benchmarks import (
+    gradient_cases,
+    gradient_family,
+    training_steps,
+    workers,
+)
+from benchmarks.gradient_cases import FOMAML, MAML, REPTILE, Case
+from benchmarks.peers import (
+    jax_maml,
+    jax_outer_step,
+    jax_reptile,
+    learn2learn_maml,
+    torch_func_maml,
+    torch_layers,
+    torch_maml,
+    torch_outer_step,
+    torch_reptile,
+)
 from benchmarks.training_steps import Setting
 
 # With one mini-batch of the whole support its order does not matter.
@@ -19,9 +35,14 @@ SMALL = {
     REPTILE: Case(REPTILE, Setting(2, 5, 2, 1), 2, 10, filters=4),
 }
 TORCH = {
-    "loop": gradient_family.torch_loop,
-    "torch.func": gradient_family.torch_functional,
-    "learn2learn": gradient_family.learn2learn_loop,
+    "loop": torch_maml.torch_loop,
+    "torch.func": torch_func_maml.torch_functional,
+    "learn2learn": learn2learn_maml.learn2learn_loop,
+}
+JAX = {
+    MAML: jax_maml.jax_maml_task,
+    FOMAML: jax_maml.jax_maml_task,
+    REPTILE: jax_reptile.jax_reptile_task,
 }
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed"
@@ -37,7 +58,7 @@ def case(request):
 def torch_methods(case):
     """The peers in PyTorch that can be measured here, by name."""
     if case.method == REPTILE:
-        return {"reptile": gradient_family.torch_reptile}
+        return {"reptile": torch_reptile.torch_reptile}
     absent = () if os.environ.get("LEARN2LEARN") else ("learn2learn",)
     return {name: TORCH[name] for name in TORCH if name not in absent}
 
@@ -48,7 +69,7 @@ def drawn(case):
         batches[0].astype("float64")
         for batches in training_steps.make_episodes(case.setting)
     )
-    return *images, gradient_family.initial_weights(case)
+    return *images, gradient_cases.initial_weights(case)
 
 
 def our_meta_gradient(case, support, query, weights):
@@ -86,11 +107,11 @@ def test_pytorch_has_our_meta_gradient(case, channels_last, float64):
     for number, gradient in enumerate(gradients):
         assert number in inert or np.any(gradient)
     tensors = [
-        training_steps.torch_images(images).flatten(1, 2)
+        torch_layers.torch_images(images).flatten(1, 2)
         for images in (support, query)
     ]
     for name, method in torch_methods(case).items():
-        network = gradient_family.torch_network(case, weights, channels_last)
+        network = torch_outer_step.torch_network(case, weights, channels_last)
         network = network.to(torch.float64)
         found = method(case, network)(*tensors)
         assert float(found) == pytest.approx(loss, rel=1e-6), name
@@ -99,7 +120,7 @@ def test_pytorch_has_our_meta_gradient(case, channels_last, float64):
         ):
             np.testing.assert_allclose(
                 parameter.grad.numpy(),
-                training_steps.torch_layout(gradient),
+                torch_layers.torch_layout(gradient),
                 err_msg=name,
                 **tolerance(case),
             )
@@ -119,7 +140,7 @@ def jax_float64():
 def test_jax_has_our_meta_gradient(case, float64, jax_float64):
     support, query, weights = drawn(case)
     loss, gradients = our_meta_gradient(case, support, query, weights)
-    found, others = gradient_family.jax_meta_gradient(case)(
+    found, others = jax_outer_step.jax_meta_gradient(case, JAX[case.method])(
         [weight.astype("float64") for weight in weights],
         *(
             images.reshape(len(images), -1, *images.shape[3:])
@@ -134,12 +155,12 @@ def test_jax_has_our_meta_gradient(case, float64, jax_float64):
 def test_the_timed_steps_have_the_same_losses(case):
     pytest.importorskip("torch")
     case = dataclasses.replace(case, inner_steps=1)
-    weights = gradient_family.initial_weights(case)
+    weights = gradient_cases.initial_weights(case)
     steps = {"ours": gradient_family.keras_step(case, weights)}
     for name, method in torch_methods(case).items():
-        steps[name] = gradient_family.torch_step(case, weights, method, False)
+        steps[name] = torch_outer_step.torch_step(case, weights, method, False)
     if importlib.util.find_spec("jax"):
-        steps["jax"] = gradient_family.jax_step(case, weights)
+        steps["jax"] = jax_outer_step.jax_step(case, weights, JAX[case.method])
     training_steps.check_losses(
         {
             name: [step.loss() for _ in range(workers.LOSSES)]
@@ -151,7 +172,7 @@ def test_the_timed_steps_have_the_same_losses(case):
 
 def test_mini_batches_go_through_the_support_in_turn():
     case = Case(REPTILE, Setting(1, 5, 3, 1), 4, 10)
-    rows = gradient_family.mini_batches(case)
+    rows = gradient_cases.mini_batches(case)
     assert rows.shape == (4, 10)
     flat = rows.ravel()
     for part in (flat[:15], flat[15:30]):
@@ -166,7 +187,7 @@ def test_operations_of_an_outer_step():
     gradient = 2 * (2 * first + 3 * rest)
     # The gradients of those: by both factors, but for the first's inputs.
     second = 2 * (2 * first + 6 * rest)
-    flop = gradient_family.step_flop
+    flop = gradient_cases.step_flop
     setting = Setting(8, 5, 1, 15)
     assert flop(Case(FOMAML, setting, 5)) == 8 * (25 + 75) * gradient
     assert flop(Case(MAML, setting, 5)) == 8 * (100 * gradient + 25 * second)
@@ -175,7 +196,7 @@ def test_operations_of_an_outer_step():
 
 
 def test_the_cases_have_names():
-    assert list(gradient_family.CASES) == [
+    assert list(gradient_cases.CASES) == [
         "maml_1_queries_1_steps",
         "maml_15_queries_1_steps",
         "maml_1_queries_5_steps",
@@ -243,7 +264,7 @@ def test_a_wrong_folder_of_learn2learn_is_an_error(monkeypatch, tmp_path):
 
 
 def test_a_smoke_test_is_small():
-    for case in gradient_family.CASES.values():
+    for case in gradient_cases.CASES.values():
         quick = case.quick()
         assert quick.setting.images <= 50
         assert quick.inner_steps <= 2

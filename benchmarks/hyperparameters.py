@@ -1,0 +1,28 @@
+"""Numbers that are the same on all sides of a comparison."""
+
+# Episodes in a batch of `benchmarks.episodes`.
+META_BATCH = 16
+
+# Images are `(SIZE, SIZE, 1)`; convolutions have FILTERS channels.
+SIZE, FILTERS = 28, 64
+NORM_EPSILON = 1e-5
+
+# The order of layers of a block: convolution with bias, batch norm, ReLU,
+# max-pool. Any other name stands for the order of `keras_meta.encoders`: no
+# bias before batch norm, and max-pool before the ReLU.
+USUAL = "usual"
+
+# Adam, of all training steps but Reptile's outer one.
+LEARNING_RATE, ADAM_EPSILON = 1e-3, 1e-7
+ADAM_DECAYS = (0.9, 0.999)
+
+# Matching Network, Relation Network, Siamese network.
+SCALE, READ_STEPS = 10.0, 3
+RELATION_UNITS, TWIN_UNITS = 8, 256
+
+# MAML's usual 0.4 overshoots from random weights: rounding errors grow until
+# losses cannot be compared. A step costs the same at any rate.
+INNER_LEARNING_RATE = 0.05
+# Adam in Reptile's inner steps; the decay of the first moment is 0.
+REPTILE_LEARNING_RATE = 1e-3
+REPTILE_DECAY, REPTILE_EPSILON = 0.999, 1e-8
