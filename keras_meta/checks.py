@@ -7,6 +7,8 @@ so that it can be saved in a config. True and False are not numbers.
 import math
 import numbers
 
+import keras
+
 
 def check_integer(name, value, least=None):
     """Returns an integer as an int, or raises a ValueError.
@@ -79,6 +81,31 @@ def check_positive(name, value):
             f"`{name}` must be a positive number. Received: {name}={value!r}"
         )
     return number
+
+
+def check_network(name, value):
+    """Returns a Keras model or layer, or raises a ValueError.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What was passed.
+
+    Returns:
+        `value`.
+
+    Raises:
+        ValueError: If `value` is no `keras.layers.Layer`.
+    """
+    if isinstance(value, keras.layers.Layer):
+        return value
+    hint = "such as `keras_meta.encoders.conv4()`"
+    called = getattr(value, "__name__", value)
+    if callable(value) and isinstance(called, str):
+        hint = f"such as what `{called}()` returns"
+    raise ValueError(
+        f"`{name}` must be a Keras model or layer, {hint}. "
+        f"Received: {name}={value!r}"
+    )
 
 
 def check_choice(name, value, choices):

@@ -17,7 +17,7 @@ import difflib
 import keras
 from keras import ops
 
-from keras_meta.ops import at_least_float32
+from keras_meta.ops import at_least_float32, in_chunks
 from keras_meta.serialization import check_registered, register
 
 EPSILON = 1e-8
@@ -50,8 +50,12 @@ def euclidean(x, y):
 
 @register
 def manhattan(x, y):
-    """`sum_d |x_d - y_d|`; memory grows with `n * m * dim`."""
+    """`sum_d |x_d - y_d|`."""
     x, y = at_least_float32(x), at_least_float32(y)
+    return in_chunks(_manhattan, x, y)
+
+
+def _manhattan(x, y):
     return ops.sum(ops.abs(x[..., :, None, :] - y[..., None, :, :]), -1)
 
 

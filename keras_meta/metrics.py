@@ -34,6 +34,8 @@ class AccuracyInterval(keras.metrics.Metric):
 
     def __init__(self, name="task_accuracy", dtype="float64"):
         super().__init__(name=name, dtype=dtype)
+        # Which way is better, for callbacks that monitor it.
+        self._direction = "up"
         # Errors, not accuracies: they are near zero, so their squares keep
         # the digits that the variance needs.
         for total in ("tasks", "errors", "squared_errors"):

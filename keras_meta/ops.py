@@ -1,5 +1,8 @@
 """Small pure functions on tensors with a leading `tasks` axis."""
 
+import contextlib
+
+import keras
 from keras import ops
 
 from keras_meta.batch_statistics import StatisticsScope, merged_tasks
@@ -7,6 +10,9 @@ from keras_meta.batch_statistics import StatisticsScope, merged_tasks
 # The logit of a class without a support example: finite, so that neither a
 # loss nor its gradient turns NaN.
 ABSENT_LOGIT = -1e9
+HALF_PRECISION = ("bfloat16", "float16")
+# The largest tensor of `in_chunks`, in numbers: 256 MB of float32.
+CHUNK_NUMBERS = 2**26
 
 
 def wide(dtype):
@@ -23,6 +29,41 @@ def at_least_float32(tensor):
     return ops.cast(tensor, wide(tensor.dtype))
 
 
+@contextlib.contextmanager
+def uncast_inputs(module, shape):
+    """Leaves the precision of a network's inputs to its layers.
+
+    Under a half-precision policy a Keras model casts its inputs, which rounds
+    token ids before an Embedding sees them: in bfloat16, 301 is 300. All
+    layers but models cast their inputs themselves, so the models of a network
+    need not. A `Sequential` casts in two places: as a layer, and in the
+    functional model it keeps, without which it runs layer by layer.
+
+    Args:
+        module: Keras model or layer.
+        shape: Shape of its input, to build a `Sequential` that is not.
+    """
+    changed = []
+    for model in getattr(module, "_flatten_layers", list)():
+        if not isinstance(model, keras.Model) or (
+            model.compute_dtype not in HALF_PRECISION
+        ):
+            continue
+        change = {"autocast": False}
+        if isinstance(model, keras.Sequential):
+            if model is module and not model.built:
+                model.build(shape)
+            change["_functional"] = None
+        own = vars(model)
+        changed.append((own, {name: own[name] for name in change}))
+        own.update(change)
+    try:
+        yield
+    finally:
+        for own, before in changed:
+            own.update(before)
+
+
 def batch_apply(module, inputs, training=False):
     """Runs a network over the examples of all tasks as one batch.
 
@@ -36,7 +77,7 @@ def batch_apply(module, inputs, training=False):
     """
     tasks, examples = ops.shape(inputs)[:2]
     merged = ops.reshape(inputs, (-1, *inputs.shape[2:]))
-    with merged_tasks(tasks):
+    with merged_tasks(tasks), uncast_inputs(module, merged.shape):
         outputs = module(merged, training=training)
     # Examples may be none, so the axis is not left to be inferred.
     return ops.reshape(outputs, (tasks, examples, *outputs.shape[1:]))
@@ -126,6 +167,84 @@ def class_means(embeddings, support_y):
     extra = (1,) * (len(sums.shape) - 2)
     counts = ops.reshape(counts, (*ops.shape(counts), *extra))
     return sums / ops.maximum(counts, 1)
+
+
+def class_maxima(values, labels):
+    """Largest value of each class; -1e9 for a class without any.
+
+    Args:
+        values: `(tasks, query, support)`.
+        labels: One-hot rows `(tasks, support, way)`; zero rows are padding.
+
+    Returns:
+        Tensor `(tasks, query, way)`.
+    """
+    tasks, support, way = ops.shape(labels)
+    # Padding belongs to one class more. Segments need no tensor of the size
+    # query x support x way.
+    each = way + 1
+    numbers = _class_numbers(labels) + each * ops.arange(tasks)[:, None]
+    rows = ops.reshape(ops.swapaxes(values, 1, 2), (tasks * support, -1))
+    found = ops.segment_max(
+        rows, ops.reshape(numbers, (-1,)), num_segments=tasks * each
+    )
+    found = ops.reshape(found, (tasks, each, ops.shape(values)[1]))[:, :way]
+    return mask_absent(ops.swapaxes(found, 1, 2), class_counts(labels))
+
+
+def class_log_sums(values, labels):
+    """`log sum_{i in class} exp(value_i)`; -1e9 for a class without any.
+
+    Args:
+        values: `(tasks, query, support)`.
+        labels: One-hot rows `(tasks, support, way)`; zero rows are padding.
+
+    Returns:
+        Tensor `(tasks, query, way)`.
+    """
+    labels = ops.cast(labels, values.dtype)
+    largest = ops.stop_gradient(class_maxima(values, labels))
+    # The maximum of its own class, for each support example.
+    numbers = ops.minimum(_class_numbers(labels), ops.shape(labels)[2] - 1)
+    numbers = ops.broadcast_to(numbers[:, None], ops.shape(values))
+    shifted = values - ops.take_along_axis(largest, numbers, axis=2)
+    filled = ops.any(labels > 0, axis=-1)[:, None]
+    sums = ops.matmul(ops.exp(ops.where(filled, shifted, 0)), labels)
+    present = class_counts(labels)
+    logs = ops.log(ops.where(present[:, None] > 0, sums, 1))
+    return mask_absent(largest + logs, present)
+
+
+def _class_numbers(labels):
+    """The class of each row, `(tasks, support)`; `way` for padding."""
+    filled = ops.any(labels > 0, axis=-1)
+    return ops.where(filled, ops.argmax(labels, axis=-1), ops.shape(labels)[2])
+
+
+def in_chunks(compare, x, y):
+    """`compare(x, y)` of all pairs, some rows of `x` at a time.
+
+    It bounds the memory of a comparison that makes a tensor `(..., n, m,
+    dim)`. Sizes that are unknown while a graph is made are not bounded.
+
+    Args:
+        compare: Function of `(..., n, dim)` and `(..., m, dim)` that returns
+            `(..., n, m)`.
+        x: `(..., n, dim)`.
+        y: `(..., m, dim)`.
+
+    Returns:
+        Tensor `(..., n, m)`.
+    """
+    n, m, dim = x.shape[-2], y.shape[-2], y.shape[-1]
+    if None in (n, m, dim) or n * m * dim <= CHUNK_NUMBERS:
+        return compare(x, y)
+    rows = max(1, CHUNK_NUMBERS // (m * dim))
+    parts = [
+        compare(x[..., start : start + rows, :], y)
+        for start in range(0, n, rows)
+    ]
+    return ops.concatenate(parts, axis=-2)
 
 
 def mask_absent(logits, present):

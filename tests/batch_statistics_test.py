@@ -172,3 +172,86 @@ def test_a_choice_that_does_not_reach_keras_batch_norm_is_warned_of(
     model = PrototypicalNetwork(stock(), statistics=statistics)
     with pytest.warns(UserWarning, match=message):
         model(episode)
+
+
+def frozen_encoder():
+    network = encoder()
+    network.build((None, 5))
+    # Moments that no batch here has.
+    norm = network.layers[1]
+    norm.moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+    norm.moving_variance.assign([4.0, 3.0, 2.0, 1.0])
+    network.trainable = False
+    return network
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch", "support"])
+def test_a_frozen_encoder_runs_and_stays(statistics):
+    network = frozen_encoder()
+    before = [np.array(weight) for weight in network.weights]
+    model = PrototypicalNetwork(network, statistics=statistics)
+    expected = predictions(PrototypicalNetwork(network), "running")
+    found = model.infer(model.adapt(SUPPORT_X, SUPPORT_Y), QUERY_X)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    episode = {
+        "support_x": SUPPORT_X,
+        "support_y": SUPPORT_Y,
+        "query_x": QUERY_X,
+    }
+    np.testing.assert_allclose(
+        model(episode, training=True), expected, rtol=1e-4
+    )
+    for old, new in zip(before, network.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch", "support"])
+@pytest.mark.parametrize("kind", [km.models.MAML, km.models.Reptile])
+def test_a_frozen_part_of_a_network_stays_in_training(kind, statistics):
+    network = frozen_encoder()
+    whole = keras.Sequential([network, keras.layers.Dense(3)])
+    model = kind(whole, statistics=statistics)
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    episode = {
+        "support_x": SUPPORT_X,
+        "support_y": SUPPORT_Y,
+        "query_x": QUERY_X,
+    }
+    before = [np.array(weight) for weight in network.weights]
+    model.train_on_batch(episode, SUPPORT_Y[:, :4])
+    for old, new in zip(before, network.weights, strict=True):
+        np.testing.assert_allclose(old, new, rtol=1e-6)
+    # A query is predicted alike whatever comes with it.
+    task = model.adapt(SUPPORT_X, SUPPORT_Y)
+    np.testing.assert_allclose(
+        model.infer(task, QUERY_X)[:, :1],
+        model.infer(task, QUERY_X[:, :1]),
+        rtol=1e-5,
+    )
+
+
+def test_one_frozen_layer_among_others_keeps_the_moments_in_order():
+    first, last = EpisodicBatchNormalization(), EpisodicBatchNormalization()
+    network = keras.Sequential(
+        [first, keras.layers.Dense(4), last, keras.layers.Dense(2)]
+    )
+    network.build((None, 5))
+    first.trainable = False
+    model = PrototypicalNetwork(network, statistics="support")
+    task = model.adapt(SUPPORT_X, SUPPORT_Y)
+    assert sum(name.startswith("support_mean") for name in task) == 1
+    assert task["support_mean_0"].shape == (2, 4)
+    np.testing.assert_allclose(
+        model.infer(task, SUPPORT_X),
+        predictions_of_support(network),
+        rtol=1e-4,
+    )
+
+
+def predictions_of_support(network):
+    """With the support as queries, `batch` and `support` are the same."""
+    model = PrototypicalNetwork(network, statistics="batch")
+    return model.infer(model.adapt(SUPPORT_X, SUPPORT_Y), SUPPORT_X)

@@ -16,7 +16,9 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     axis. Inside an `EpisodicModel` the moments are those of each task, and
     the model's `statistics` says which (see `keras_meta.batch_statistics`).
     Used alone it behaves as Keras' layer: the moments of the whole batch when
-    `training=True`, the moving averages otherwise.
+    `training=True`, the moving averages otherwise. A frozen layer
+    (`trainable = False`) uses its moving averages and leaves them unchanged,
+    whatever the statistics.
 
     Unlike `keras.layers.BatchNormalization`, whose moments stop a gradient,
     its second derivatives are right, as second-order MAML needs.
@@ -60,7 +62,13 @@ class EpisodicBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         scope = current_scope()
-        mode = scope.mode if scope else "batch" if training else "running"
+        if not self.trainable:
+            # Frozen, as in Keras: the moving averages, which stay.
+            mode = "running"
+        elif scope is not None:
+            mode = scope.mode
+        else:
+            mode = "batch" if training else "running"
         # Moments of half-precision numbers are computed in float32.
         dtype = "float64" if self.gamma.dtype == "float64" else "float32"
         x = tf.cast(inputs, dtype)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_meta.ops import in_chunks
 from keras_meta.serialization import register
 
 
@@ -39,9 +40,12 @@ class WeightedL1(keras.layers.Layer):
         Returns:
             Logits `(tasks, n, m)`.
         """
-        differences = ops.abs(x[:, :, None] - y[:, None])
-        logits = ops.matmul(differences, self.kernel)[..., 0]
+        logits = in_chunks(self._weigh, x, y)
         return logits + self.bias if self.use_bias else logits
+
+    def _weigh(self, x, y):
+        differences = ops.abs(x[:, :, None] - y[:, None])
+        return ops.matmul(differences, self.kernel)[..., 0]
 
     def compute_output_shape(self, x_shape, y_shape):
         return (*x_shape[:2], y_shape[1])

@@ -1,23 +1,18 @@
 """The contract of every method: adapt to a support set, infer queries."""
 
-import functools
-import inspect
 import types
 import warnings
 
 import keras
 from keras import ops
 
-from keras_meta.batch_statistics import (
-    STATISTICS,
-    StatisticsScope,
-    current_scope,
-    split_moments,
-    with_moments,
-)
+from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
+from keras_meta.metrics import AccuracyInterval
 from keras_meta.models import saved_model
 from keras_meta.models.replicated_fit import ReplicatedFit
+from keras_meta.models.verbs import query_pass, support_pass
+from keras_meta.ops import wide
 from keras_meta.serialization import deserialize_nested
 
 
@@ -73,7 +68,9 @@ class EpisodicModel(ReplicatedFit):
     example_shapes = types.MappingProxyType({})
 
     def __init__(self, statistics="running", preprocessing=None, **kwargs):
-        super().__init__(**kwargs)
+        # An encoder casts its input itself; cast here, token ids would be
+        # rounded under a half-precision policy.
+        super().__init__(**{"autocast": False, **kwargs})
         self.statistics = statistics
         self.preprocessing = preprocessing
 
@@ -81,7 +78,7 @@ class EpisodicModel(ReplicatedFit):
         # Batch-norm statistics are opened around the two verbs here, once,
         # so that the methods themselves read like their papers.
         super().__init_subclass__(**kwargs)
-        for name, opening in (("adapt", _support_pass), ("infer", _query_pass)):
+        for name, opening in (("adapt", support_pass), ("infer", query_pass)):
             # The class's own verb, or one that it inherits from a mixin.
             verb = getattr(cls, name)
             if not hasattr(verb, "opens_statistics"):
@@ -160,7 +157,7 @@ class EpisodicModel(ReplicatedFit):
                 size is open.
         """
         episodes = {
-            key: keras.KerasTensor(input_shape[key], dtype=self.compute_dtype)
+            key: keras.KerasTensor(input_shape[key], dtype=wide(self.dtype))
             for key in self.input_keys
             if key in input_shape
         }
@@ -210,6 +207,12 @@ class EpisodicModel(ReplicatedFit):
             )
         shapes = {key: tuple(episodes[key].shape) for key in self.input_keys}
         support_x, support_y, query_x = shapes.values()
+        if len(support_y) == 2 and support_y != support_x[:2]:
+            raise ValueError(
+                "`episodes` must have a tasks axis: make batches of them with "
+                "`.batch(1)`, or a larger number of tasks. Received: shapes "
+                f"{shapes}"
+            )
         if len(support_y) == 2:
             raise ValueError(
                 "`support_y` must be one-hot, (tasks, support, way); for "
@@ -227,8 +230,9 @@ class EpisodicModel(ReplicatedFit):
             dtype = keras.backend.standardize_dtype(episodes[key].dtype)
             if "float" not in dtype:
                 raise ValueError(
-                    f"`{key}` must be floats; turn uint8 pixels into [0, 1] "
-                    f"by `/ 255`. Received: {key} of dtype {dtype}"
+                    f"`{key}` must be floats: turn uint8 pixels into [0, 1] "
+                    "by `/ 255`, and other integers by `astype('float32')`. "
+                    f"Received: {key} of dtype {dtype}"
                 )
         if _differ(support_x[:2], support_y[:2]):
             raise ValueError(
@@ -252,7 +256,35 @@ class EpisodicModel(ReplicatedFit):
                 f"Received: shapes {support_x} and {query_x}"
             )
 
-    def export(self, filepath):
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As `keras.Model.compute_metrics`; warns if padding is counted."""
+        if sample_weight is not None and self._compile_metrics is not None:
+            unweighted = [
+                getattr(metric, "name", metric)
+                for metric in keras.tree.flatten(
+                    self._compile_metrics._user_metrics
+                )
+                if not isinstance(metric, AccuracyInterval)
+            ]
+            if unweighted:
+                warnings.warn(
+                    "Queries have sample weights, which are 0 for padding, "
+                    f"but {unweighted} of `metrics` count all alike. Compile "
+                    "with `weighted_metrics` instead, or with "
+                    "`keras_meta.metrics.AccuracyInterval()`, which leaves "
+                    "padding out.",
+                    stacklevel=2,
+                )
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
         """Writes a SavedModel that learns new classes inside its graph.
 
         Signatures, with tasks, support, queries and way all open; they need
@@ -266,11 +298,27 @@ class EpisodicModel(ReplicatedFit):
 
         Args:
             filepath: Folder to write; it must not exist.
+            format: `"tf_saved_model"`; any other is left to
+                `keras.Model.export`, which knows `call` alone.
+            verbose: Whether Keras prints what it wrote.
+            input_signature: For other formats only.
+            **kwargs: For other formats only.
 
         Raises:
-            ValueError: If the folder exists, or the model is not built.
+            ValueError: If the folder exists, if the model is not built, or
+                if a signature is given for a SavedModel.
         """
-        saved_model.export(self, filepath)
+        if format != "tf_saved_model":
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        if input_signature is not None or kwargs:
+            raise ValueError(
+                "`input_signature` must be None for a SavedModel, whose "
+                "signatures leave tasks, support, queries and way open. "
+                f"Received: input_signature={input_signature!r}, "
+                f"{sorted(kwargs)}"
+            )
+        saved_model.export(self, filepath, verbose=bool(verbose))
 
     def get_config(self):
         return {
@@ -300,62 +348,6 @@ class EpisodicModel(ReplicatedFit):
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize_nested(config))
-
-
-def _mode(statistics, training, support):
-    """What batch norm does in a pass; `support` is for those statistics."""
-    if statistics == "running":
-        return "batch" if training else "running"
-    return support if statistics == "support" else "batch"
-
-
-def _with_statistics(verb, run):
-    """A verb that opens the batch-norm statistics of its model.
-
-    Args:
-        verb: `adapt` or `infer`, as its class defines it.
-        run: Function `(model, arguments, training) -> result` that opens a
-            scope for the model and calls the verb.
-    """
-    signature = inspect.signature(verb)
-
-    @functools.wraps(verb)
-    def wrapped(self, *args, **kwargs):
-        scope = current_scope()
-        if scope is not None and scope.owner is self:
-            return verb(self, *args, **kwargs)
-        call = signature.bind(self, *args, **kwargs)
-        return run(self, call, call.arguments.get("training", False))
-
-    wrapped.opens_statistics = True
-    return wrapped
-
-
-def _support_pass(adapt):
-    """Opens the model's batch-norm statistics around `adapt`."""
-
-    def run(model, call, training):
-        mode = _mode(model.statistics, training, support="collect")
-        with StatisticsScope(mode, owner=model) as scope:
-            task = adapt(*call.args, **call.kwargs)
-        return with_moments(task, scope.moments)
-
-    return _with_statistics(adapt, run)
-
-
-def _query_pass(infer):
-    """Opens the model's batch-norm statistics around `infer`."""
-
-    def run(model, call, training):
-        mode = _mode(model.statistics, training, support="reuse")
-        moments = []
-        if mode == "reuse":
-            task = list(call.arguments)[1]
-            call.arguments[task], moments = split_moments(call.arguments[task])
-        with StatisticsScope(mode, moments, owner=model):
-            return infer(*call.args, **call.kwargs)
-
-    return _with_statistics(infer, run)
 
 
 def _differ(shape, other):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
+from keras_meta.ops import uncast_inputs
 
 # Layers of Keras whose moments stop a gradient (`tf.nn.moments`).
 STOPPED_MOMENTS = (
@@ -40,7 +41,8 @@ def run(network, weights, state, x, training, then=None):
         *zip(network.non_trainable_variables, state, strict=True),
     ]
     with keras.StatelessScope(mapping, collect_losses=True) as scope:
-        outputs = network(x, training=training)
+        with uncast_inputs(network, x.shape):
+            outputs = network(x, training=training)
         if then is not None:
             outputs = then(outputs)
     after = [

@@ -9,7 +9,7 @@ from keras_meta.batch_statistics import (
     current_scope,
     with_moments,
 )
-from keras_meta.checks import check_integer
+from keras_meta.checks import check_integer, check_network
 from keras_meta.models.functional import run
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
@@ -66,9 +66,8 @@ class GradientBasedModel(OuterLoop):
         statistics="batch",
         **kwargs,
     ):
-        # Adapted weights must not be cast; the network casts for itself.
-        super().__init__(statistics=statistics, autocast=False, **kwargs)
-        self.network = network
+        super().__init__(statistics=statistics, **kwargs)
+        self.network = check_network("network", network)
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 

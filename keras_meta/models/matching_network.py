@@ -4,16 +4,21 @@ import keras
 from keras import ops
 
 from keras_meta import distances
-from keras_meta.checks import check_choice, check_integer, check_positive
+from keras_meta.checks import (
+    check_choice,
+    check_integer,
+    check_network,
+    check_positive,
+)
 from keras_meta.layers.context_embedding import QueryContext, SupportContext
 from keras_meta.layers.learned_scale import LearnedScale
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
-    ABSENT_LOGIT,
     at_least_float32,
     batch_apply,
     check_vectors,
     class_counts,
+    class_log_sums,
     class_sums,
     joint_apply,
     mask_absent,
@@ -101,7 +106,9 @@ class MatchingNetwork(EpisodicModel):
         self.aggregation = check_choice(
             "aggregation", aggregation, AGGREGATIONS
         )
-        self.encoder = encoder
+        self.encoder = check_network("encoder", encoder)
+        if support_encoder is not None:
+            check_network("support_encoder", support_encoder)
         self.support_encoder = support_encoder
         self.distance = distances.get(distance)
         # What follows the encoder is in float32 at least.
@@ -196,7 +203,7 @@ class MatchingNetwork(EpisodicModel):
             sums = class_sums(by_support, labels)
             logits = mask_absent(ops.swapaxes(sums, 1, 2), class_counts(labels))
         else:
-            logits = _class_log_sums(similarities, labels)
+            logits = class_log_sums(similarities, labels)
         # Log p: the logits less the log of their exponentials' sum.
         return ops.log_softmax(logits, axis=-1)
 
@@ -218,18 +225,3 @@ class MatchingNetwork(EpisodicModel):
 def _filled(labels):
     """Bool `(tasks, support)`: which rows are not padding."""
     return ops.any(labels > 0, axis=-1)
-
-
-def _class_log_sums(similarities, labels):
-    """`log sum_{i in class} exp(similarity_i)`, -1e9 for an empty class.
-
-    Args:
-        similarities: `(tasks, query, support)`.
-        labels: One-hot `(tasks, support, way)`.
-
-    Returns:
-        Tensor `(tasks, query, way)`.
-    """
-    absent = ops.cast(ABSENT_LOGIT, similarities.dtype)
-    by_class = ops.where(labels[:, None] > 0, similarities[..., None], absent)
-    return ops.logsumexp(by_class, axis=2)

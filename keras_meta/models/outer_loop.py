@@ -7,6 +7,7 @@ from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_integer
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.failed_tasks import FailedTasks, StopAtFailedTask
+from keras_meta.models.replicated_fit import with_arguments
 from keras_meta.models.task_loop import sum_over_tasks
 from keras_meta.ops import wide
 from keras_meta.threads import available_cores
@@ -84,10 +85,19 @@ class OuterLoop(EpisodicModel):
         # What the callback reads is not for the logs.
         return [m for m in super().metrics if m is not self.failed_tasks]
 
-    def fit(self, x=None, y=None, *args, callbacks=None, **kwargs):
+    @with_arguments(keras.Model.fit)
+    def fit(self, arguments):
+        """As `EpisodicModel.fit`; it stops at a task that is not finite.
+
+        Raises:
+            FloatingPointError: If the loss or the gradient of a task is NaN
+                or infinite.
+            ValueError: As for `EpisodicModel.fit`.
+        """
+        callbacks = keras.tree.flatten(arguments.pop("callbacks", None) or [])
         # A `CallbackList` is a callback as well.
-        callbacks = [StopAtFailedTask(), *keras.tree.flatten(callbacks or [])]
-        return super().fit(x, y, *args, callbacks=callbacks, **kwargs)
+        callbacks = [StopAtFailedTask(), *callbacks]
+        return super().fit(**arguments, callbacks=callbacks)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -155,7 +165,9 @@ class OuterLoop(EpisodicModel):
             return
         examples = tuple(support_x.shape)
         shapes = {"support_x": examples, "query_x": examples}
-        self.build({**shapes, "support_y": tuple(support_y.shape)})
+        # The pass that builds is no support pass: it has no moments.
+        with StatisticsScope("batch", owner=self):
+            self.build({**shapes, "support_y": tuple(support_y.shape)})
 
     def _values(self):
         """What is learned and the state, as tensors."""

@@ -3,6 +3,7 @@
 import keras
 
 from keras_meta import distances
+from keras_meta.checks import check_network
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
     batch_apply,
@@ -55,7 +56,7 @@ class PrototypicalNetwork(EpisodicModel):
 
     def __init__(self, encoder, distance="squared_euclidean", **kwargs):
         super().__init__(**kwargs)
-        self.encoder = encoder
+        self.encoder = check_network("encoder", encoder)
         self.distance = distances.get(distance)
 
     def adapt(self, support_x, support_y, training=False):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_meta.checks import check_choice
+from keras_meta.checks import check_choice, check_network
 from keras_meta.layers.relation_head import RelationHead
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
@@ -80,8 +80,10 @@ class RelationNetwork(EpisodicModel):
         **kwargs,
     ):
         super().__init__(statistics=statistics, **kwargs)
-        self.encoder = encoder
-        self.relation = relation or RelationHead(dtype=self.dtype_policy)
+        self.encoder = check_network("encoder", encoder)
+        if relation is None:
+            relation = RelationHead(dtype=self.dtype_policy)
+        self.relation = check_network("relation", relation)
         self.aggregation = check_choice(
             "aggregation", aggregation, AGGREGATIONS
         )

@@ -1,7 +1,31 @@
 """`fit` on data sets of tasks, on one device, several replicas or workers."""
 
+import functools
+import inspect
+
 import keras
 import tensorflow as tf
+
+
+def with_arguments(verb):
+    """A method with the signature of a verb of Keras.
+
+    The method gets a dict of the arguments that were passed, by their names.
+    """
+    signature = inspect.signature(verb)
+
+    def decorate(method):
+        @functools.wraps(method)
+        def wrapped(self, *args, **kwargs):
+            bound = signature.bind(self, *args, **kwargs).arguments
+            bound.pop("self")
+            further = bound.pop("kwargs", {})
+            return method(self, {**bound, **further})
+
+        wrapped.__signature__ = signature
+        return wrapped
+
+    return decorate
 
 
 class ReplicatedFit(keras.Model):
@@ -14,12 +38,14 @@ class ReplicatedFit(keras.Model):
     reduces scalar logs along an axis that they do not have.
     """
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    @with_arguments(keras.Model.fit)
+    def fit(self, arguments):
         """`keras.Model.fit`, for data sets of episodes.
 
         Args:
             x: A `tf.data.Dataset` of `(episode, query_y)`, batched; under a
-                `tf.distribute` strategy with `drop_remainder=True`.
+                `tf.distribute` strategy with `drop_remainder=True`. One
+                without end needs `steps_per_epoch`.
             y: Targets, if `x` is a dict of arrays.
             *args, **kwargs: As for `keras.Model.fit`.
 
@@ -27,20 +53,54 @@ class ReplicatedFit(keras.Model):
             `keras.callbacks.History`.
 
         Raises:
-            ValueError: If tasks do not divide among the replicas.
+            ValueError: If a data set does not end and its steps are not
+                given, if tasks do not divide among the replicas, or if
+                episodes have no queries.
         """
-        if isinstance(x, tf.data.Dataset):
-            self._check_replicas(x)
-            self._build_for_workers(x)
+        dataset = arguments.get("x")
+        if isinstance(dataset, tf.data.Dataset):
+            self._check_dataset("x", dataset, arguments, "steps_per_epoch")
+            self._build_for_workers(dataset)
             # Keras warns that it cannot shuffle a data set.
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, *args, **kwargs)
+            arguments.setdefault("shuffle", False)
+        validation = arguments.get("validation_data")
+        if isinstance(validation, tf.data.Dataset):
+            self._check_dataset(
+                "validation_data", validation, arguments, "validation_steps"
+            )
+        return super().fit(**arguments)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.evaluate`, for data sets of episodes."""
-        if isinstance(x, tf.data.Dataset):
-            self._build_for_workers(x)
-        return super().evaluate(x, y, *args, **kwargs)
+    @with_arguments(keras.Model.evaluate)
+    def evaluate(self, arguments):
+        """`keras.Model.evaluate`, for data sets of episodes.
+
+        Args:
+            *args, **kwargs: As for `keras.Model.evaluate`; a data set
+                without end needs `steps`.
+
+        Raises:
+            ValueError: As for `fit`.
+        """
+        dataset = arguments.get("x")
+        if isinstance(dataset, tf.data.Dataset):
+            self._check_dataset("x", dataset, arguments, "steps")
+            self._build_for_workers(dataset)
+        return super().evaluate(**arguments)
+
+    @with_arguments(keras.Model.predict)
+    def predict(self, arguments):
+        """`keras.Model.predict`, for data sets of episodes.
+
+        Args:
+            *args, **kwargs: As for `keras.Model.predict`; a data set without
+                end needs `steps`.
+
+        Raises:
+            ValueError: If a data set does not end and `steps` is not given.
+        """
+        if isinstance(arguments["x"], tf.data.Dataset):
+            _check_end("x", arguments["x"], arguments, "steps")
+        return super().predict(**arguments)
 
     def train_step(self, data):
         return self.reducible(super().train_step(data))
@@ -83,7 +143,26 @@ class ReplicatedFit(keras.Model):
         if not self._works_with_others():
             super()._maybe_symbolic_build(iterator, data_batch)
 
-    def _check_replicas(self, dataset):
+    def _check_dataset(self, name, dataset, arguments, steps):
+        """Raises a ValueError for a data set that cannot be worked through.
+
+        Args:
+            name: The argument that holds the data set.
+            dataset: `tf.data.Dataset`.
+            arguments: The arguments that were passed, by name.
+            steps: The argument that bounds the data set.
+        """
+        _check_end(name, dataset, arguments, steps)
+        episode = dataset.element_spec
+        while isinstance(episode, tuple):
+            episode = episode[0]
+        query_x = episode["query_x"].shape if "query_x" in episode else ()
+        if len(query_x) > 1 and query_x[1] == 0:
+            raise ValueError(
+                f"`{name}` must hold episodes with queries: the loss and the "
+                "metrics are of queries; draw at least one of each class. "
+                f"Received: query_x of shape {tuple(query_x)}"
+            )
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas == 1:
             return
@@ -92,5 +171,17 @@ class ReplicatedFit(keras.Model):
             raise ValueError(
                 f"With {replicas} replicas the tasks of a batch must be a "
                 f"multiple of {replicas}, known in advance: use "
-                f"`.batch(n, drop_remainder=True)`. Received: tasks={tasks}"
+                f"`.batch(n, drop_remainder=True)`. Received: {name} with "
+                f"tasks={tasks}"
             )
+
+
+def _check_end(name, dataset, arguments, steps):
+    """Raises a ValueError for a data set without end or number of steps."""
+    endless = dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    if endless and arguments.get(steps) is None:
+        raise ValueError(
+            f"`{steps}` must be given for a data set without end, or the data "
+            f"set must be cut with `.take(n)`. Received: {name} of infinite "
+            f"cardinality and {steps}=None"
+        )

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 
-def export(model, filepath):
+def export(model, filepath, verbose=False):
     """Writes a SavedModel with `serving_default`, `adapt` and `infer`.
 
     The folder is written beside its place and moved at the end, so an
@@ -17,6 +17,7 @@ def export(model, filepath):
     Args:
         model: A built `EpisodicModel`.
         filepath: Folder to write; it must not exist.
+        verbose: Whether Keras prints what it wrote.
 
     Raises:
         ValueError: If the folder exists, or the model is not built.
@@ -38,7 +39,7 @@ def export(model, filepath):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         part = pathlib.Path(folder) / path.name
-        archive.write_out(str(part), verbose=False)
+        archive.write_out(str(part), verbose=verbose)
         os.rename(part, path)
 
 

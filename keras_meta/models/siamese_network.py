@@ -4,15 +4,15 @@ import keras
 from keras import ops
 
 from keras_meta import distances
-from keras_meta.checks import check_choice
+from keras_meta.checks import check_choice, check_network
 from keras_meta.layers.weighted_l1 import WeightedL1
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.ops import (
-    ABSENT_LOGIT,
     at_least_float32,
     batch_apply,
     check_vectors,
     class_counts,
+    class_maxima,
     class_means,
     mask_absent,
     row_shares,
@@ -88,7 +88,7 @@ class SiameseNetwork(EpisodicModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.encoder = encoder
+        self.encoder = check_network("encoder", encoder)
         self.distance = distance and distances.get(distance)
         self.use_bias = use_bias
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
@@ -135,13 +135,9 @@ class SiameseNetwork(EpisodicModel):
     def _score_classes(self, logits, labels):
         """Scores `(tasks, query, way)` from those of support examples."""
         if self.reduction == "max":
-            absent = ops.cast(ABSENT_LOGIT, logits.dtype)
-            by_class = ops.where(labels[:, None] > 0, logits[..., None], absent)
             # The sigmoid increases, so it may follow the maximum; the score
-            # of an absent class is then 0. There may be no queries, and
-            # Keras' max of an empty tensor needs `initial`.
-            best = ops.max(by_class, axis=2, initial=ABSENT_LOGIT)
-            return ops.sigmoid(best)
+            # of an absent class is then 0.
+            return ops.sigmoid(class_maxima(logits, labels))
         if self.reduction == "mean":
             return self._class_means(ops.sigmoid(logits), labels)
         means = self._class_means(logits, labels)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_meta.checks import check_network
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.prototypical_network import PrototypicalNetwork
 from keras_meta.ops import (
@@ -56,7 +57,9 @@ class ZeroShotPrototypicalNetwork(PrototypicalNetwork):
 
     def __init__(self, encoder, metadata_encoder, **kwargs):
         super().__init__(encoder, **kwargs)
-        self.metadata_encoder = metadata_encoder
+        self.metadata_encoder = check_network(
+            "metadata_encoder", metadata_encoder
+        )
 
     def adapt(self, support_x, support_y, training=False):
         if self.statistics == "support":
