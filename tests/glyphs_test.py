@@ -1,14 +1,14 @@
-"""Tests of the letters drawn from fonts."""
+"""Tests of the letters that are classes, and of their splits."""
 
 import collections
 import unicodedata
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from keras_meta.data import glyphs
-from keras_meta.data.glyphs import DRAWINGS, SPLITS, load_glyphs
+from keras_meta.data.glyph_drawings import DRAWINGS
+from keras_meta.data.glyphs import SPLITS, load_glyphs
 
 
 @pytest.fixture(scope="module")
@@ -266,27 +266,6 @@ def test_rotations_are_classes(splits, cache_dir):
     np.testing.assert_array_equal(
         turned[chosen], np.rot90(examples[:DRAWINGS], axes=(1, 2))
     )
-
-
-@pytest.mark.parametrize("size", [8, 28, 105])
-def test_a_drawing_of_any_size_stays_in_the_frame(size):
-    font = ImageFont.truetype(glyphs._font_path("DejaVuSans"), 4 * size)
-    ink = glyphs._ink("M", font)
-    rng = np.random.default_rng(0)
-    plain = glyphs._draw(ink, np.eye(2), np.zeros(2), size)
-    assert plain.shape == (size, size)
-    for _ in range(20):
-        matrix, shift = glyphs._distortion(rng)
-        image = glyphs._draw(ink, matrix, shift, size)
-        # Ink is kept: its area changes as the determinant says.
-        area = image.sum() / plain.sum() / np.linalg.det(matrix)
-        assert area == pytest.approx(1, abs=0.15)
-
-
-def test_blank_glyphs_are_skipped():
-    font = ImageFont.truetype(glyphs._font_path("DejaVuSans"), 40)
-    assert glyphs._ink(" ", font) is None
-    assert glyphs._ink("\u200b", font) is None
 
 
 def test_unknown_split():

@@ -1,106 +1,83 @@
-"""Letters of many scripts, drawn from the fonts that Matplotlib ships."""
+"""Letters of many scripts as classes: which ones, and in which split."""
 
 import collections
 import functools
 import hashlib
-import pathlib
 import unicodedata
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.cache import cached_arrays
+from keras_meta.data.glyph_drawings import (
+    DRAWINGS,
+    STYLES,
+    letter_drawings,
+    letter_ink,
+    style_charmaps,
+    style_font,
+)
 from keras_meta.data.rotations import rotations_as_classes
 
-DRAWINGS = 20
-# The scripts of each split. The order matters: of letters that look the
-# same, the first one stays.
+# The scripts of each split, in order of precedence: of letters that look the
+# same, only the first is a class.
 SPLITS = {
     "train": ("Latin", "Greek"),
     "validation": ("Georgian",),
     "test": ("Cyrillic", "Armenian", "Lao"),
 }
 PROTOCOLS = ("scripts", "combinations")
-# Pixels along a side, below which letters cannot be told apart.
+# Smallest height and width, in pixels, at which letters can be told apart.
 LEAST_SIZE = 8
-# The protocol "combinations": the share of letters that these splits draw,
-# before letters are given back whose parts training would lack, and how many
-# letters of the training split must have each part of a held-out letter.
+# The protocol "combinations": the share of the letters with marks that each
+# split draws. A letter is held out only if LEAST_SEEN training letters have
+# each of its parts.
 HELD_OUT = {"test": 0.2, "validation": 0.12}
 LEAST_SEEN = 3
-# The font files that hold letters of these scripts; the others of
-# Matplotlib hold mathematical symbols, or ASCII under odd encodings.
-STYLES = (
-    "DejaVuSans",
-    "DejaVuSans-Bold",
-    "DejaVuSans-Oblique",
-    "DejaVuSans-BoldOblique",
-    "DejaVuSerif",
-    "DejaVuSerif-Bold",
-    "DejaVuSerif-Italic",
-    "DejaVuSerif-BoldItalic",
-    "DejaVuSansMono",
-    "DejaVuSansMono-Bold",
-    "DejaVuSansMono-Oblique",
-    "DejaVuSansMono-BoldOblique",
-    "STIXGeneral",
-    "STIXGeneralBol",
-    "STIXGeneralItalic",
-    "STIXGeneralBolIta",
-)
+# A class must exist in this many styles.
 LEAST_STYLES = 8
-# Letters, except for modifier letters: they are others in small, and size
-# is normalised.
+# Unicode categories of letters, without the modifier letters Lm: they are
+# small copies of other letters, and size is normalised.
 CATEGORIES = ("Lu", "Ll", "Lt", "Lo")
-# Share of a picture's height and width that the ink of a letter spans.
-INK_SPAN = 20 / 28
-
-# Letters are compared with their longer side at COMPARED cells, twice the
-# span of a letter in a 28-pixel picture. The stray ink of two drawings is
-# what lies more than REACH cells (one such pixel) away from the ink of the
-# other; they look the same when at most STRAY cells of either are, and two
-# letters do when their drawings in at least ALIKE of the styles they share
-# do. Found by looking: at these numbers C and c, V and v (the same without
-# serifs, a little bolder), A, Alpha and Cyrillic A, I and l (the same in
-# DejaVu Sans), Greek letters that differ in their breathing, A with
-# diaeresis and A with macron become one, while P and p, e with acute and e
-# with grave, a with ring and a with diaeresis stay apart. ALIKE = 1/3
-# leaves C and c apart; STRAY = 1 joins A with circumflex and A with tilde.
-# Between splits it takes less to look the same, or letters such as Latin
-# reversed open e and Cyrillic ze would be in two splits.
+# Letters are compared as drawings whose longer side has COMPARED cells, twice
+# the pixels of a letter in a 28-pixel picture. The stray ink of a drawing is
+# its cells that are more than REACH cells (one such pixel) away from the ink
+# of the other. Two drawings look the same if neither has more than STRAY
+# cells of stray ink; two letters do if their drawings look the same in at
+# least the share ALIKE of the styles that have both.
+#
+# The numbers were chosen by eye. With them these become one class: C and c; V
+# and v (equal without serifs, a little bolder); A, Alpha and Cyrillic A; I
+# and l (equal in DejaVu Sans); Greek letters that differ in their breathing;
+# A with diaeresis and A with macron. These stay apart: P and p; e with acute
+# and e with grave; a with ring and a with diaeresis. ALIKE = 1/3 would keep C
+# and c apart; STRAY = 1 would join A with circumflex and A with tilde.
+# Between splits more stray ink is allowed, or letters such as Latin reversed
+# open e and Cyrillic ze would be in two splits.
 COMPARED = 40
 REACH = 2
 STRAY = 0
 STRAY_BETWEEN_SPLITS = 8
 ALIKE = 1 / 4
 
-# The distortions of the drawings after the first one in each style.
-SEED = 0
-ROTATION = np.radians(10)
-SHEAR = 0.15
-SCALE = (0.85, 1.1)
-SHIFT = 2 / 28
-# Drawings are sampled this many times finer, then averaged.
-OVERSAMPLING = 3
-
 
 def load_glyphs(
     split, rotations=False, size=28, cache_dir=None, protocol="scripts"
 ):
-    """Loads letters of six scripts: Omniglot's form, without a download.
+    """Loads letters of six scripts in Omniglot's form, without a download.
 
-    Each letter (Unicode category L, but not the modifier letters Lm, which
-    are other letters in small) that at least 8 of 16 styles of DejaVu and
-    STIX have gives 20 drawings, as in Omniglot (Lake et al. 2015): one in
-    each of its styles, then the styles again under small random rotations,
-    shears, scalings and shifts, the same ones at each call.
+    A class is a letter (Unicode category L without the modifier letters Lm,
+    small copies of other letters) that at least 8 of the 16 styles of DejaVu
+    and STIX have. It has 20 drawings, as in Omniglot (Lake et al. 2015): one
+    in each of its styles, then more in the same styles under small random
+    rotations, shears, scalings and shifts, which are the same at each call.
 
-    A letter's size and place are normalised first. Of letters that then look
-    the same, such as C and c, or the Latin, Greek and Cyrillic A, only the
-    first is a class, in the order of the splits, their scripts and Unicode;
-    so no letter of the test split looks like one that was trained on. A
-    letter turned by 90 degrees may still look like another letter.
+    A letter's size and place are normalised. Of letters that then look the
+    same, such as C and c, or the Latin, Greek and Cyrillic A, only the first
+    is a class, in the order of the splits, their scripts and Unicode. So no
+    letter of the test split looks like a training letter; turned by 90
+    degrees it may.
 
     With the protocol `"scripts"`, each split has scripts of its own:
 
@@ -111,11 +88,12 @@ def load_glyphs(
     | test | Cyrillic, Armenian, Lao | 157 | 3140 |
 
     The protocol `"combinations"` is for zero-shot learning (see
-    `describe_glyphs`). It has the scripts with letters that bear marks, and
-    holds out letters such as E WITH ACUTE by a hash of their names. None has
-    the words of a letter in another split, but its base (LATIN SMALL LETTER
-    E) and each of its marks (ACUTE) occur in at least 3 training letters.
-    Letters without marks, or with rare ones, are in the training split.
+    `describe_glyphs`). It has the scripts with marked letters, and holds out
+    letters such as E WITH ACUTE, chosen by a hash of their names. No two
+    letters have the same words, but the base of a held-out letter (LATIN
+    SMALL LETTER E) and each of its marks (ACUTE) occur in at least 3 training
+    letters. Letters without marks, or with rare ones, are in the training
+    split.
 
     | split | Latin | Greek | Cyrillic | classes | drawings |
     |---|---|---|---|---|---|
@@ -123,9 +101,9 @@ def load_glyphs(
     | validation | 43 | 20 | 0 | 63 | 1260 |
     | test | 83 | 20 | 0 | 103 | 2060 |
 
-    Counted with Matplotlib 3.11 and Pillow 13.0; other versions may differ
-    by a few. The drawings are made on first use, in a few seconds, and kept
-    in the user's cache.
+    These are the counts with Matplotlib 3.11 and Pillow 13.0; other versions
+    may differ by a few. The drawings are made on first use, in a few seconds,
+    and kept in the user's cache.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`.
@@ -163,16 +141,16 @@ def load_glyphs(
 
 
 def _build(size):
-    """The drawings of all splits and the labels of their classes."""
-    charmaps = _charmaps()
+    """Dict of the drawings of each split and the labels of its classes."""
+    charmaps = style_charmaps()
     letters = _letters(charmaps)
     letters = _first_of_alike(letters, *_cells(letters, charmaps))
-    fonts = [_font(style, 4 * size) for style in STYLES]
+    fonts = [style_font(style, 4 * size) for style in STYLES]
     arrays = {}
     for split in SPLITS:
         members = [i for i in letters if _split(i) == split]
         examples = np.stack(
-            [_drawings(i, fonts, charmaps, size) for i in members]
+            [letter_drawings(i, fonts, charmaps, size) for i in members]
         )
         arrays[f"{split}_examples"] = examples.reshape(-1, size, size, 1)
         arrays[f"{split}_labels"] = np.array(
@@ -185,7 +163,7 @@ def _combinations(arrays, split):
     """The letters of one split of the protocol "combinations".
 
     Args:
-        arrays: What `_build` returned, for the protocol "scripts".
+        arrays: What `_build` returns, the splits of "scripts".
         split: Name of the split.
 
     Returns:
@@ -200,14 +178,15 @@ def _combinations(arrays, split):
 
 
 def _splits_of_combinations(labels):
-    """A dict label -> split; scripts without marked letters are left out."""
+    """Dict label -> split; scripts without marked letters are left out."""
     parts = {label: _base_and_marks(label) for label in labels}
     marked = [label for label in labels if len(parts[label]) > 1]
     scripts = {label.split("/")[0] for label in marked}
     splits = {i: "train" for i in labels if i.split("/")[0] in scripts}
     seen = collections.Counter(part for i in splits for part in parts[i])
-    # One by one, because taking a letter may make another's part rare. In
-    # the order of the hash, so that other fonts hardly change the choice.
+    # One by one, because holding out a letter may make another's part rare.
+    # In the order of the hash, so that a letter more or less in the fonts
+    # hardly changes the choice.
     for share, label in sorted((_share(label), label) for label in marked):
         rare = any(seen[part] <= LEAST_SEEN for part in parts[label])
         if share < sum(HELD_OUT.values()) and not rare:
@@ -229,39 +208,9 @@ def _share(label):
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _font_path(style):
-    # Imported here because it costs time, and reads the environment.
-    import matplotlib
-
-    folder = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")
-    return str(folder / f"{style}.ttf")
-
-
-def _font(style, height):
-    # The basic layout gives the same glyphs with and without Raqm.
-    return ImageFont.truetype(
-        _font_path(style), height, layout_engine=ImageFont.Layout.BASIC
-    )
-
-
-def _charmaps():
-    """For each style, the set of characters that it has a glyph for."""
-    from matplotlib.ft2font import FT2Font
-
-    return [
-        # Glyph 0 is the box that stands for a missing character.
-        {
-            chr(code)
-            for code, glyph in FT2Font(_font_path(style)).get_charmap().items()
-            if glyph
-        }
-        for style in STYLES
-    ]
-
-
 @functools.cache
 def _script(letter):
-    """The script that begins the Unicode name, as `Latin`."""
+    """The first word of the Unicode name, such as `Latin`."""
     return unicodedata.name(letter, "?").split()[0].title()
 
 
@@ -284,22 +233,8 @@ def _letters(charmaps):
     return sorted(letters, key=lambda i: (rank.index(_script(i)), i))
 
 
-def _ink(letter, font):
-    """The letter as a grey picture, cropped to its ink; None if blank."""
-    left, top, right, bottom = font.getbbox(letter)
-    if right <= left or bottom <= top:
-        return None
-    # One pixel around, because the box is rounded.
-    picture = Image.new("L", (right - left + 2, bottom - top + 2))
-    ImageDraw.Draw(picture).text(
-        (1 - left, 1 - top), letter, fill=255, font=font
-    )
-    box = picture.getbbox()
-    return picture.crop(box) if box else None
-
-
 def _cells(letters, charmaps):
-    """Draws all letters small and centred, to be compared.
+    """Draws all letters at one size, centred, for their comparison.
 
     Returns:
         `(cells, present)`: bool `(styles, letters, COMPARED, COMPARED)`,
@@ -308,9 +243,9 @@ def _cells(letters, charmaps):
     cells = np.zeros((len(STYLES), len(letters), COMPARED, COMPARED), bool)
     present = np.zeros((len(STYLES), len(letters)), bool)
     for s, style in enumerate(STYLES):
-        font = _font(style, 2 * COMPARED)
+        font = style_font(style, 2 * COMPARED)
         for i, letter in enumerate(letters):
-            ink = _ink(letter, font) if letter in charmaps[s] else None
+            ink = letter_ink(letter, font) if letter in charmaps[s] else None
             if ink is None:
                 continue
             scale = COMPARED / max(ink.size)
@@ -326,10 +261,10 @@ def _cells(letters, charmaps):
 
 
 def _first_of_alike(letters, cells, present):
-    """Drops every letter that looks like one that was kept before it.
+    """Drops each letter that looks like one kept before it.
 
-    Joining the letters in chains instead (union-find) would put O, o with
-    diaeresis and delta into one class, each like the next.
+    Letters are compared with kept ones only: chains of letters that look
+    alike (union-find) would put O, o with diaeresis and delta into one class.
 
     Args:
         letters: List of letters in the order of precedence.
@@ -356,7 +291,7 @@ def _first_of_alike(letters, cells, present):
     alike = (same >= ALIKE * shared) & (shared > 0)
     kept = []
     for i in range(len(letters)):
-        # Blank in too many styles: the font claims it, but has no drawing.
+        # A font may list a letter and have no drawing of it.
         enough = present[:, i].sum() >= LEAST_STYLES
         if enough and not alike[i, kept].any():
             kept.append(i)
@@ -378,67 +313,3 @@ def _within_reach(ink):
                     REACH + x : REACH + x + width,
                 ]
     return near
-
-
-def _drawings(letter, fonts, charmaps, size):
-    """The DRAWINGS of one letter: uint8 `(DRAWINGS, size, size)`."""
-    styles = [
-        _ink(letter, font)
-        for font, charmap in zip(fonts, charmaps, strict=True)
-        if letter in charmap
-    ]
-    styles = [ink for ink in styles if ink is not None]
-    plain = [_draw(ink, np.eye(2), np.zeros(2), size) for ink in styles]
-    # Some styles share the drawing of a rare letter: it counts once.
-    unlike = {image.tobytes(): k for k, image in reversed([*enumerate(plain)])}
-    styles = [styles[k] for k in sorted(unlike.values())]
-    plain = [plain[k] for k in sorted(unlike.values())]
-    # Seeded by the letter, so that each is independent of the others.
-    rng = np.random.default_rng([SEED, ord(letter)])
-    distorted = [
-        _draw(styles[k % len(styles)], *_distortion(rng), size)
-        for k in range(len(styles), DRAWINGS)
-    ]
-    return np.stack((plain + distorted)[:DRAWINGS])
-
-
-def _distortion(rng):
-    """A random matrix `(2, 2)`, and a shift `(2,)` as a share of the size."""
-    angle = rng.uniform(-ROTATION, ROTATION)
-    sine, cosine = np.sin(angle), np.cos(angle)
-    rotation = np.array([[cosine, -sine], [sine, cosine]])
-    shear = np.array([[1, rng.uniform(-SHEAR, SHEAR)], [0, 1]])
-    matrix = rotation @ shear @ np.diag(rng.uniform(*SCALE, 2))
-    return matrix, rng.uniform(-SHIFT, SHIFT, 2)
-
-
-def _draw(ink, matrix, shift, size):
-    """Draws ink, scaled to INK_SPAN, under an affine map.
-
-    Args:
-        ink: Grey picture, cropped to its ink.
-        matrix: `(2, 2)`, in coordinates `(x, y)` from the centre.
-        shift: `(2,)`, a share of the size; less where ink would be cut off.
-        size: Height and width in pixels.
-
-    Returns:
-        uint8 `(size, size)`.
-    """
-    half = np.array(ink.size) / 2
-    # From pixels of the ink to shares of the size.
-    matrix = matrix * INK_SPAN / (2 * half.max())
-    extent = np.abs(matrix) @ half
-    matrix = matrix * min(1, 0.5 / extent.max())
-    room = np.maximum(0.5 - np.abs(matrix) @ half, 0)
-    shift = np.clip(shift, -room, room)
-    # Pillow wants the map from the result back to the ink.
-    fine = size * OVERSAMPLING
-    inverse = np.linalg.inv(matrix) / fine
-    offset = half - inverse @ (fine * (0.5 + shift))
-    image = ink.transform(
-        (fine, fine),
-        Image.Transform.AFFINE,
-        np.column_stack([inverse, offset]).ravel().tolist(),
-        Image.Resampling.BILINEAR,
-    )
-    return np.asarray(image.reduce(OVERSAMPLING))
