@@ -290,6 +290,46 @@ class TestAffine:
             assert np.abs(shift).max() <= limit + 1e-3
             assert shift.max() > 0.8 * limit and shift.min() < -0.8 * limit
 
+    @pytest.mark.parametrize(
+        "name", ["rotation", "shear", "translation", "probability"]
+    )
+    @pytest.mark.parametrize("value", [True, "1", None, np.nan, (1, 2)])
+    def test_what_is_no_number_is_refused(self, name, value):
+        with pytest.raises(
+            ValueError, match=f"`{name}` must be a finite number. Received: "
+        ):
+            Affine(**{name: value})
+
+    @pytest.mark.parametrize("probability", [-0.1, 1.5])
+    def test_a_probability_is_in_the_unit_range(self, probability):
+        with pytest.raises(
+            ValueError, match=rf"in \[0, 1\]. Received: .*={probability}"
+        ):
+            Affine(probability=probability)
+
+    @pytest.mark.parametrize(
+        "scale, text",
+        [
+            (1.2, r"`scale` must be a pair .* scale=1.2"),
+            (
+                (0.8, 1.0, 1.2),
+                r"`scale` must be a pair .* scale=\(0.8, 1.0, 1.2\)",
+            ),
+            ((0, 1.2), "`scale` must be a positive number. Received: scale=0"),
+            ((0.8, True), "`scale` must be a positive number.*scale=True"),
+        ],
+    )
+    def test_a_scale_is_a_pair_of_positive_numbers(self, scale, text):
+        with pytest.raises(ValueError, match=text):
+            Affine(scale=scale)
+
+    def test_numbers_of_numpy_become_those_of_python(self):
+        half, one = np.float32(0.5), np.int64(1)
+        augmentation = Affine(one, half, np.array([0.5, 2]), half, half)
+        assert augmentation == Affine(1, 0.5, (0.5, 2.0), 0.5, 0.5)
+        assert [type(n) for n in augmentation.scale] == [float, float]
+        assert type(augmentation.rotation) is int
+
 
 AUGMENTATIONS = {
     "turns": QuarterTurns(),

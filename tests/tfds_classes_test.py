@@ -85,6 +85,17 @@ def test_fractions_set_the_number_of_classes(load):
     assert counts == [3, 2, 5]
 
 
+def test_numbers_of_numpy_draw_the_same_classes(load):
+    plain, numpy = (
+        load("train", fractions=fractions, seed=seed)[1].tolist()
+        for fractions, seed in (
+            ((0.3, 0.2, 0.5), 3),
+            (np.array([0.3, 0.2, 0.5]), np.int64(3)),
+        )
+    )
+    assert plain == numpy
+
+
 def test_pictures_and_labels_belong_together(load):
     images, labels = load("train", size=(4, 5), split="test")
     assert images.shape == (6, 4, 5, 3)
@@ -115,8 +126,28 @@ def test_a_published_split_is_a_mapping(load):
 @pytest.mark.parametrize(
     ("class_split", "options", "message"),
     [
-        ("valid", {}, "must be one of ['train', 'validation', 'test']"),
-        ("test", {"classes": {"novel": NAMES}}, "must be one of ['novel']"),
+        (
+            "valid",
+            {},
+            "must be one of ('train', 'validation', 'test'). "
+            "Received: class_split='valid'",
+        ),
+        (
+            "test",
+            {"classes": {"novel": NAMES}},
+            "must be one of ('novel',). Received: class_split='test'",
+        ),
+        (["train"], {}, "`class_split` must be one of"),
+        ("train", {"seed": True}, "`seed` must be an integer"),
+        ("train", {"seed": None}, "`seed` must be an integer"),
+        ("train", {"seed": -1}, "`seed` must be at least 0. Received: seed=-1"),
+        ("train", {"fractions": 0.5}, "must be three shares"),
+        ("train", {"fractions": (True, 0, 0)}, "must be three shares"),
+        (
+            "train",
+            {"fractions": (0.5, 0.5, float("nan"))},
+            "must be three shares",
+        ),
         ("train", {"fractions": (0.5, 0.5)}, "fractions=(0.5, 0.5)"),
         ("train", {"fractions": (0.5, 0.2, 0.2)}, "that sum to 1. Received"),
         ("train", {"fractions": (1.2, -0.1, -0.1)}, "must be three shares"),

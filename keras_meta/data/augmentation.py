@@ -9,16 +9,20 @@ of each image within the episode, and `seed: (2,)` integers. It is handed to
 import dataclasses
 import math
 
+import numpy as np
 import tensorflow as tf
+
+from keras_meta.checks import check_number, check_positive
 
 
 @dataclasses.dataclass(frozen=True)
 class QuarterTurns:
     """Turns all images of a class by one random multiple of 90 degrees.
 
-    One angle per class and episode, as the code of MAML (Finn et al. 2017)
-    and the MANN paper do instead of rotations as new classes. Support and
-    query of a class share the angle. Images must be square.
+    Each class of an episode draws one angle, which its support and queries
+    share, as in the code of MAML (Finn et al. 2017) and in the paper of MANN
+    (Santoro et al. 2016). It takes the place of rotations as new classes.
+    Images must be square.
     """
 
     def __call__(self, images, classes, seed):
@@ -36,18 +40,22 @@ class Affine:
     """Random affine distortion, as for the Siamese network (Koch 2015).
 
     Each component is present with `probability`, and then uniform in its
-    range; the defaults are the paper's, its translation of 2 of 105 pixels
-    as a share of the image.
+    range. The defaults are the paper's; its translation of 2 pixels of 105
+    is given as a share of the image.
 
     Args:
         rotation: Largest angle, degrees.
         shear: Largest shear along either axis, as a slope.
-        scale: Range `(smallest, largest)` of the factor along either axis.
+        scale: Range `(smallest, largest)` of the factor along either axis,
+            both positive.
         translation: Largest shift along either axis, as a share of the size.
         probability: Chance of each component, in `[0, 1]`.
         per_class: Whether all images of a class share one distortion (which
             then makes a new class of them) instead of one for each image.
         flips: Whether mirror images are drawn, with probability 1/2.
+
+    Raises:
+        ValueError: If a number is not finite or out of its range.
     """
 
     rotation: float = 10.0
@@ -57,6 +65,24 @@ class Affine:
     probability: float = 0.5
     per_class: bool = False
     flips: bool = False
+
+    def __post_init__(self):
+        for name in ("rotation", "shear", "translation", "probability"):
+            number = check_number(name, getattr(self, name))
+            object.__setattr__(self, name, number)
+        if not 0 <= self.probability <= 1:
+            raise ValueError(
+                "`probability` must be in [0, 1]. "
+                f"Received: probability={self.probability}"
+            )
+        pair = tuple(self.scale) if np.iterable(self.scale) else ()
+        if len(pair) != 2:
+            raise ValueError(
+                "`scale` must be a pair (smallest, largest). "
+                f"Received: scale={self.scale!r}"
+            )
+        pair = tuple(check_positive("scale", number) for number in pair)
+        object.__setattr__(self, "scale", pair)
 
     def __call__(self, images, classes, seed):
         count = tf.size(classes)
@@ -127,7 +153,7 @@ def affine_matrices(
 
 
 def about_centre(matrices, height, width):
-    """The same maps with the centre of the image as their fixed point.
+    """Converts maps about the origin to maps about the image's centre.
 
     Args:
         matrices: `(n, 3, 3)`, about the origin.
@@ -148,7 +174,7 @@ def warp(images, matrices):
     """Moves images through affine maps about their centre, bilinearly.
 
     Args:
-        images: `(n, height, width, channels)`; the ground is 0.
+        images: `(n, height, width, channels)`; 0 outside of them.
         matrices: `(n, 3, 3)`, input to output.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_meta.checks import check_choice, check_integer, check_number
 from keras_meta.data.encoded_images import EncodedImages
 from keras_meta.preprocessing import Preprocessing
 
@@ -24,12 +25,12 @@ def load_tfds(
 ):
     """Loads the pictures of some of the classes of a TFDS data set.
 
-    Meta-learning needs classes that training has never seen, so the
+    Meta-learning is measured on classes that training has never seen, so the
     *classes* are split, not the examples: `"train"`, `"validation"` and
-    `"test"` are disjoint parts, drawn with the seed in the proportions of
-    CIFAR-FS (Bertinetto et al., "Meta-learning with differentiable
-    closed-form solvers", 2019: 64, 16 and 20 of the 100 classes of
-    CIFAR-100). A published split is passed as `classes`.
+    `"test"` are disjoint parts, drawn with `seed`. Their default proportions
+    are those of CIFAR-FS (Bertinetto et al., "Meta-learning with
+    differentiable closed-form solvers", 2019: 64, 16 and 20 of the 100
+    classes of CIFAR-100). A published split is passed as `classes`.
 
     The data set is downloaded by `tfds.load` if it is not there yet. The
     encoded pictures are kept in memory and decoded per episode.
@@ -48,7 +49,7 @@ def load_tfds(
         seed: Integer in `[0, 2**32)`: which classes go where.
         classes: Optional mapping from names of parts to lists of class
             names, instead of `fractions` and `seed`.
-        split: Which examples of these classes, as `tfds.load` takes it.
+        split: Which examples of these classes, in the form of `tfds.load`.
         data_dir: Where the data sets are; None for the default of TFDS.
         image_key: The feature that holds the picture.
         label_key: The feature that holds the class.
@@ -59,32 +60,16 @@ def load_tfds(
 
     Raises:
         ValueError: If the data set lacks such features, for an unknown
-            `class_split`, `fractions` that are no partition, `classes` that
-            overlap or that the data set lacks, a part of fewer than two
-            classes, or a split with unlabelled examples.
+            `class_split`, `fractions` that do not sum to 1, a `seed` out of
+            range, `classes` that overlap or that the data set lacks, a part
+            of fewer than two classes, or a split with unlabelled examples.
     """
-    # Here, as it is slow to import and nothing else in this file needs it.
+    # Imported here, because it is slow.
     import tensorflow_datasets as tfds
 
     preprocessing = Preprocessing(size=size, channels=channels, ink=ink)
     features = tfds.builder(name, data_dir=data_dir).info.features
-    kinds = {
-        image_key: tfds.features.Image,
-        label_key: tfds.features.ClassLabel,
-    }
-    for key, kind in kinds.items():
-        if not isinstance(dict(features).get(key), kind):
-            raise ValueError(
-                "`image_key` and `label_key` must name features of the kinds "
-                f"Image and ClassLabel. Received: name='{name}', '{key}' of "
-                f"the features {dict(features)}"
-            )
-    # TFDS stores a float picture as a PNG of its bytes, which are no colours.
-    if features[image_key].np_dtype not in (np.uint8, np.uint16):
-        raise ValueError(
-            "The pictures must be of 8 or 16 bits. Received: "
-            f"name='{name}' with the feature {features[image_key]}"
-        )
+    _check_features(name, features, image_key, label_key)
     int2str = features[label_key].int2str
     names = [int2str(i) for i in range(features[label_key].num_classes)]
     if classes is None:
@@ -96,7 +81,7 @@ def load_tfds(
         split=split,
         data_dir=data_dir,
         decoders=tfds.decode.PartialDecoding(
-            dict.fromkeys(kinds, True),
+            dict.fromkeys((image_key, label_key), True),
             decoders={image_key: tfds.decode.SkipDecoding()},
         ),
     )
@@ -114,17 +99,33 @@ def load_tfds(
     return EncodedImages(pictures, preprocessing), np.array(labels, dtype=str)
 
 
+def _check_features(name, features, image_key, label_key):
+    """Raises a ValueError unless there are pictures and class labels."""
+    import tensorflow_datasets as tfds
+
+    kinds = {
+        image_key: tfds.features.Image,
+        label_key: tfds.features.ClassLabel,
+    }
+    for key, kind in kinds.items():
+        if not isinstance(dict(features).get(key), kind):
+            raise ValueError(
+                "`image_key` and `label_key` must name features of the kinds "
+                f"Image and ClassLabel. Received: name='{name}', '{key}' of "
+                f"the features {dict(features)}"
+            )
+    # TFDS stores a float picture as a PNG of its bytes, which are no colours.
+    if features[image_key].np_dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            "The pictures must be of 8 or 16 bits. Received: "
+            f"name='{name}' with the feature {features[image_key]}"
+        )
+
+
 def _draw_classes(names, fractions, seed):
     """Mapping of the three parts to disjoint random lists of names."""
-    if (
-        len(fractions) != len(PARTS)
-        or min(fractions) < 0
-        or abs(sum(fractions) - 1) > 1e-6
-    ):
-        raise ValueError(
-            "`fractions` must be three shares, of train, validation and test "
-            f"classes, that sum to 1. Received: fractions={fractions}"
-        )
+    fractions = _check_fractions(fractions)
+    seed = check_integer("seed", seed, 0)
     # RandomState is frozen: a seed keeps its meaning in every NumPy.
     order = np.random.RandomState(seed).permutation(sorted(names)).tolist()
     ends = np.round(np.cumsum(fractions) * len(names)).astype(int)
@@ -135,13 +136,27 @@ def _draw_classes(names, fractions, seed):
     }
 
 
+def _check_fractions(fractions):
+    """The three shares as numbers, or a ValueError."""
+    try:
+        shares = [check_number("fractions", share) for share in fractions]
+    except (TypeError, ValueError):
+        shares = []
+    if (
+        len(shares) != len(PARTS)
+        or min(shares) < 0
+        or abs(sum(shares) - 1) > 1e-6
+    ):
+        raise ValueError(
+            "`fractions` must be three shares, of train, validation and test "
+            f"classes, that sum to 1. Received: fractions={fractions}"
+        )
+    return shares
+
+
 def _choose_classes(names, classes, class_split):
     """Set of the names in one part, after checks of all parts."""
-    if class_split not in classes:
-        raise ValueError(
-            f"`class_split` must be one of {list(classes)}. "
-            f"Received: class_split={class_split!r}"
-        )
+    check_choice("class_split", class_split, classes)
     listed = [n for part in classes.values() for n in part]
     unknown = sorted(set(listed) - set(names))
     if unknown:
