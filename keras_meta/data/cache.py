@@ -21,11 +21,11 @@ def cache_folder():
 def cached_arrays(name, build, cache_dir=None):
     """Returns the arrays of `build()`, from the cache if they are there.
 
-    The file is written beside its place and moved there at the end, so an
+    The file is written under a temporary name and renamed at the end, so an
     interrupted build leaves nothing. A damaged file is built again.
 
     Args:
-        name: File name without suffix; it must tell every setting that
+        name: File name without suffix; it must contain every setting that
             changes the arrays.
         build: Function without arguments that returns a dict of arrays.
         cache_dir: Folder; `cache_folder()` by default.
@@ -36,10 +36,10 @@ def cached_arrays(name, build, cache_dir=None):
     path = pathlib.Path(cache_dir or cache_folder()) / f"{name}.npz"
     if path.exists():
         try:
-            # NumPy itself leaves a damaged file open.
+            # Given the path, NumPy would leave a damaged file open.
             with open(path, "rb") as file, np.load(file) as stored:
                 return dict(stored)
-        # RuntimeError is a flipped bit that says encrypted, or another method.
+        # RuntimeError: a flipped bit claims encryption or another method.
         except (
             OSError,
             ValueError,

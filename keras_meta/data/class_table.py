@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from keras_meta.preprocessing import to_unit_range
 
-# A fixed number instead of AUTOTUNE, which allows so short a queue of so
-# small calls that waking threads takes a third of the time.
+# A fixed number, because AUTOTUNE makes the queue of these small calls so
+# short that waking threads takes a third of the time.
 PARALLEL_CALLS = 16
 
 
@@ -56,6 +56,7 @@ class ClassTable:
             )
 
     def check(self, way, shot, queries):
+        """Raises a ValueError if such episodes cannot be drawn."""
         classes = len(self.names)
         if classes < way:
             raise ValueError(
@@ -142,14 +143,14 @@ def draw_rows(table, way_range, shot_range, queries, seed):
 
 
 def _integer_from(uniform, bounds):
-    """A whole number in `bounds`, both included, from a uniform draw."""
+    """An integer in `bounds`, both included, from a uniform draw."""
     low, high = bounds
     drawn = tf.cast(uniform * (high - low + 1), "int32")
     return low + tf.minimum(drawn, high - low)
 
 
 def fold_seed(seed, index):
-    """A seed of its own for the augmentation of episode `index`."""
+    """The seed `(2,)` of the augmentation of episode `index`."""
     return tf.random.experimental.stateless_fold_in(
         tf.stack([tf.cast(seed, "int64"), index]), 1
     )

@@ -20,7 +20,7 @@ SPLITS = {
 ATTRIBUTES = "attributes/class_attribute_labels_continuous.txt"
 FEATURES = "features.npy"
 RELEASE = "CUB_200_2011.tgz, the release of CUB-200-2011"
-# Where each file comes from, to be said when it is missing.
+# The source of each file, for the error when it is missing.
 SOURCES = {
     "classes.txt": RELEASE,
     "images.txt": RELEASE,
@@ -33,22 +33,22 @@ SOURCES = {
     },
     FEATURES: "`write_cub_features`",
 }
-# Pictures that are decoded and in memory at once.
+# Photographs in memory at once.
 BATCH = 32
 
 
 def load_cub(directory, split):
     """Loads image features of the birds of CUB-200-2011 (Wah et al. 2011).
 
-    The folder is what the release `CUB_200_2011.tgz` unpacks to (11788
-    photographs of 200 species), and in it, added by you:
+    The folder is the unpacked release `CUB_200_2011.tgz` (11788 photographs
+    of 200 species) with these files that you add:
 
     - `trainclasses.txt`, `valclasses.txt`, `testclasses.txt`: one name such
       as `001.Black_footed_Albatross` on each line. Snell et al. (2017) have
       the 100, 50 and 50 classes of Reed et al. (2016).
     - `features.npy`: array `(11788, dim)`, the vectors of all photographs in
       the order of `images.txt`, by any network; `write_cub_features` writes
-      it. The paper has 1024 features of a GoogLeNet.
+      it. Snell et al. have 1024 features of a GoogLeNet.
 
     Args:
         directory: The folder.
@@ -61,7 +61,7 @@ def load_cub(directory, split):
 
     Raises:
         ValueError: For an unknown split, a missing or malformed file, a name
-            that `classes.txt` lacks, or features of another number than the
+            that `classes.txt` lacks, or more or fewer features than
             photographs.
     """
     check_choice("split", split, SPLITS)
@@ -79,7 +79,7 @@ def load_cub(directory, split):
 
 
 def cub_attributes(directory):
-    """The attributes of the 200 species: how often each was seen.
+    """Loads the attributes of the 200 species: how often people saw each.
 
     Args:
         directory: The folder of `load_cub`; only files of the release are
@@ -110,8 +110,8 @@ def cub_attributes(directory):
 def write_cub_features(directory, network, size):
     """Computes `features.npy` of `load_cub` with a network of yours.
 
-    Each photograph is resized as a whole to `size`, whatever its shape; the
-    paper took the middle crop of it. With an ImageNet network, say:
+    Each photograph is resized as a whole to `size`, whatever its shape; Snell
+    et al. cropped its middle. With an ImageNet network, say:
 
         network = keras.Sequential([
             keras.layers.Rescaling(2, offset=-1),
@@ -119,15 +119,15 @@ def write_cub_features(directory, network, size):
         ])
         write_cub_features("CUB_200_2011", network, size=299)
 
-    The file is moved to its place when it is whole, so an interrupted run
-    leaves nothing, or the file that was there.
+    The file is written under a temporary name and renamed at the end, so an
+    interrupted run leaves the folder as it was.
 
     Args:
         directory: The folder of `load_cub`; only files of the release are
             read.
         network: Keras model from RGB images `(batch, height, width, 3)` in
-            `[0, 1]` to vectors `(batch, dim)`. It rescales the values itself
-            if it wants others.
+            `[0, 1]` to vectors `(batch, dim)`. One that needs another range
+            must rescale the values itself, as above.
         size: Positive integer, or a pair `(height, width)`: pixels.
 
     Returns:
@@ -168,7 +168,7 @@ def write_cub_features(directory, network, size):
 
 
 def _file(folder, name):
-    """The path of a file that must exist."""
+    """The path of a file, or a ValueError if it is missing."""
     path = folder / name
     if not path.is_file():
         raise ValueError(

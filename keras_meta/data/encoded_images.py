@@ -57,11 +57,11 @@ class EncodedImages:
             float32 tensor `(n, height, width, channels)` in `[0, 1]`.
 
         Raises:
-            tf.errors.InvalidArgumentError: With the text of the ValueError
-                of `numpy`, when the tensor is computed.
+            tf.errors.InvalidArgumentError: When the tensor is computed, with
+                the text of the ValueError of `numpy`.
         """
         indices = tf.convert_to_tensor(indices)
-        # Pure, so not stateful: tf.data may then run calls in parallel.
+        # Not stateful, so that tf.data may run calls in parallel.
         images = tf.numpy_function(
             self.numpy, [indices], tf.float32, stateful=False
         )
@@ -83,7 +83,7 @@ class EncodedImages:
         if indices is None:
             indices = range(len(self))
         images = np.empty((len(indices), *self.shape[1:]), "float32")
-        # One at a time: only small pictures are ever held together.
+        # One at a time, so that only resized pictures are held together.
         for row, index in enumerate(indices):
             images[row] = self.preprocessing([self._decode(index)])[0]
         return images
@@ -118,7 +118,7 @@ def decode_picture(file, name):
 
     Args:
         file: Path, or binary file object.
-        name: What to call the picture in an error.
+        name: Name of the picture, for the error.
 
     Returns:
         uint8 array `(height, width, channels)` with 1, 3 or 4 channels.
@@ -151,6 +151,6 @@ def _to_eight_bits(image):
         raise ValueError("floating-point values; save it with 8 or 16 bits")
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA"))
-    # Mode "1" must leave here as bytes: as bits it is resized by NEAREST.
+    # Mode "1" would become an array of bool.
     grey = image.mode in ("1", "L")
     return np.asarray(image.convert("L" if grey else "RGB"))

@@ -32,15 +32,15 @@ def episode_dataset(
     machine, `shard` splits it, and `start` resumes it.
 
     With a range for `way` or `shot`, each episode draws its own number from
-    it and is padded to the largest: padding repeats examples of the episode,
-    its support labels are zero rows, and the elements get a third part, the
-    sample weights, that is 0 on padded queries.
+    it and is padded to the largest. Padding repeats examples of the episode
+    and has zero rows as labels; the elements get a third part, the sample
+    weights, which are 0 for padded queries.
 
     Args:
         examples: Array `(n, ...)`, or an image source with `shape` and
             `take(indices)`. Images (rank 4) are integers 0 to 255 or floats
-            0 to 1 and become floats 0 to 1; uint8 of any rank is divided by
-            255 when drawn and so keeps its size in memory. Other values need
+            0 to 1 and become floats 0 to 1. uint8 of any rank stays uint8
+            in memory and is divided by 255 when drawn. Other values need
             only be finite.
         labels: Array `(n,)` of any kind; equal labels are one class.
         way: Classes in an episode, at least 2, or a pair `(least, most)`.
@@ -76,8 +76,8 @@ def episode_dataset(
     >>> episode["support_x"].shape.as_list(), query_y.shape.as_list()
     ([16, 2, 28, 28, 1], [16, 6, 2])
     """
-    way_range = _number_or_range("way", way, 2, "a task needs a choice")
-    shot_range = _number_or_range("shot", shot, 1, "a class needs a support")
+    way_range = _number_or_range("way", way, 2)
+    shot_range = _number_or_range("shot", shot, 1)
     queries = check_integer("queries", queries, 0)
     seed = check_integer("seed", seed)
     start = check_integer("start", start, 0)
@@ -93,7 +93,7 @@ def episode_dataset(
             table, way_range, shot_range, queries, (seed, index)
         )
         if augmentation is None:
-            # Twice `take` costs less than cutting one result in two.
+            # Two calls of `take` cost less than slicing the result of one.
             support_x, query_x = take(rows[:support]), take(rows[support:])
         else:
             seed_of_its_own = fold_seed(seed, index)
@@ -129,7 +129,7 @@ def label_groups(labels):
     return np.array([str(label).split("/")[0] for label in labels])
 
 
-def _number_or_range(name, value, least, why):
+def _number_or_range(name, value, least):
     """`(low, high)` of a number or a pair of numbers."""
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2:
@@ -140,8 +140,7 @@ def _number_or_range(name, value, least, why):
     pair = tuple(check_integer(name, number) for number in pair)
     if pair[0] < least:
         raise ValueError(
-            f"`{name}` must be at least {least}: {why}. "
-            f"Received: {name}={value!r}"
+            f"`{name}` must be at least {least}. Received: {name}={value!r}"
         )
     if pair[0] > pair[1]:
         raise ValueError(

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-# Each of these says no more than that there is a name.
+# Words that do not describe a letter.
 FUNCTION_WORDS = ("LETTER", "WITH", "AND")
 # The words of the 814 training letters of the protocol "combinations". They
-# are listed here, not gathered, so that a trained model finds each word at
-# its place whatever the fonts and the Unicode version of a machine.
+# are listed here, not collected from the fonts, so that each word has the same
+# place on every machine, whatever its fonts and its Unicode version.
 WORDS = """
     A AA ABOVE ACCENT ACUTE AE AIN ALEF ALPHA ALVEOLAR AO APOSTROPHE ARCHAIC
     AU AV AY B BACK BAR BARRED BASHKIR BELOW BELT BETA BIDENTAL BIG BILABIAL
@@ -29,7 +29,7 @@ WORDS = """
     TWO TZ U UPSILON UPTURN V VARIA VOICED VRACHY W WYNN X XI Y YAT YER YERU
     YOGH YPOGEGRAMMENI YR YU YUS Z ZE ZETA ZHE
 """.split()
-# What `rotations_as_classes` adds; the upright letter needs no word.
+# The angles that `rotations_as_classes` adds; upright letters have no word.
 TURNS = ("090", "180", "270")
 
 
@@ -51,10 +51,10 @@ def describe_glyphs(labels):
     """Describes letters by the words of their names, for zero-shot learning.
 
     A description has a 1 for each word of the letter's Unicode name and a 0
-    for all others. Every word of a name counts by itself and once, wherever
-    it stands: OPEN E is OPEN and E, a SMALL CAPITAL is SMALL and CAPITAL,
-    and D WITH CIRCUMFLEX BELOW has a CIRCUMFLEX and something BELOW. All 980
-    letters of the protocol `"combinations"` have different descriptions.
+    for all others. Neither the order of the words nor their number counts:
+    OPEN E has OPEN and E, a SMALL CAPITAL has SMALL and CAPITAL, D WITH
+    CIRCUMFLEX BELOW has CIRCUMFLEX and BELOW. All 980 letters of the protocol
+    `"combinations"` have different descriptions.
 
     Args:
         labels: Array or sequence of str, as of `load_glyphs`:
@@ -91,13 +91,13 @@ def describe_glyphs(labels):
 
 
 def _words(label):
-    """The words of a label that say something."""
+    """The words of a label that describe the letter."""
     parts = label.split("/")
     if len(parts) not in (2, 3):
         raise ValueError(
             "`labels` must have the form script/letter or "
             f"script/letter/degrees. Received: '{label}'"
         )
-    # The name begins with the script.
+    # The script, `parts[0]`, is the first word of the name too.
     words = [word for word in parts[1].split() if word not in FUNCTION_WORDS]
     return words + [turn for turn in parts[2:] if turn != "000"]

@@ -28,7 +28,7 @@ def load_image_folder(
 
     Without a `table`, `path` holds one folder per class, named for it, with
     the pictures directly inside (bmp, gif, jpg, jpeg, png, tif, tiff, webp,
-    in capitals too). Other files, and hidden files and folders, are ignored.
+    in either case). Other files, and hidden files and folders, are ignored.
     Examples are ordered by class, then by file name.
 
     With a `table`, any files below `path` are taken, in the table's order.

@@ -31,7 +31,7 @@ VINYALS_TEST = (
     "Tibetan",
     "ULOG",
 )
-# One alphabet straddles the split: its characters from here on are test.
+# One alphabet is in two splits: its characters from this number on are test.
 VINYALS_STRADDLING = ("Gurmukhi", 42)
 # The seed and the sizes of the random split over all characters.
 RANDOM_SEED = 1
@@ -49,8 +49,9 @@ def load_omniglot(
     """Loads Omniglot (Lake et al. 2015) through TensorFlow Datasets.
 
     The images are reduced by area averaging and inverted, so ink is bright.
-    They are decoded once and kept in the user's cache; TensorFlow Datasets
-    itself downloads on first use and looks where `TFDS_DATA_DIR` says.
+    They are decoded once and kept in the user's cache. TensorFlow Datasets
+    downloads the data set on first use, into the folder of the environment
+    variable `TFDS_DATA_DIR`.
 
     Args:
         split: `"train"`, `"validation"`, `"test"`, or `"trainval"` (train
@@ -62,7 +63,7 @@ def load_omniglot(
             alphabets) and evaluation (659, 20 alphabets) sets; it has no
             validation split;
             `"random1200"`: 1100 / 100 / 423 characters at random, as for
-            MAML and Reptile: alphabets are shared, so it is easier.
+            MAML and Reptile; it is easier, as splits share alphabets.
         rotations: Whether each character turned by 90, 180 and 270 degrees
             is a new class, which gives four times the classes.
         size: Height and width in pixels; the original is 105.
@@ -94,14 +95,9 @@ def load_omniglot(
         np.char.add(arrays["alphabet"][chosen], "/character"),
         np.char.zfill(arrays["character"][chosen].astype(str), 2),
     )
-    return (
-        rotations_as_classes(examples, labels)
-        if rotations
-        else (
-            examples,
-            labels,
-        )
-    )
+    if rotations:
+        return rotations_as_classes(examples, labels)
+    return examples, labels
 
 
 def _decode(size):
@@ -124,7 +120,7 @@ def _decode(size):
             columns["character"].append(batch["alphabet_char_id"] + 1)
             columns["part"].append(np.full(len(images), part))
     arrays = {key: np.concatenate(value) for key, value in columns.items()}
-    # The order of the drawings of one character is left as it comes.
+    # A stable sort: the drawings of a character keep the order of TFDS.
     order = np.lexsort((arrays["character"], arrays["alphabet"]))
     return {key: value[order] for key, value in arrays.items()}
 

@@ -11,10 +11,10 @@ from keras_meta.data.class_table import (
     row_taker,
 )
 
-# Pairs are drawn this many at a time, as a call for each would cost more
-# than its work. Four times as many would be a fifth faster for images of 28
-# pixels, no faster for 105, and take four times the memory. Another size
-# means other pairs for a seed.
+# Pairs drawn in a call: a call for each would cost more than its work. Four
+# times as many would be a fifth faster for images of 28 pixels, no faster for
+# 105, and take four times the memory. With another number, a seed gives other
+# pairs.
 BLOCK = 64
 
 
@@ -85,7 +85,7 @@ def pair_dataset(
             class_table, group_table, (seed, block)
         )
         if augmentation is None:
-            # Twice `take` costs less than cutting one result in two.
+            # Two calls of `take` cost less than slicing the result of one.
             support_x, query_x = take(support), take(query)
         else:
             pair = tf.range(BLOCK)
@@ -108,7 +108,7 @@ def pair_dataset(
 
 
 def _check_classes(table):
-    """Both kinds of pairs must exist."""
+    """Raises a ValueError unless both kinds of pairs exist."""
     if len(table.names) < 2:
         raise ValueError(
             "`labels` must name at least two classes, as a different pair is "
@@ -124,13 +124,13 @@ def _check_classes(table):
 
 
 def _group_table(class_table, groups):
-    """Which classes belong to which group: all to one if there are none."""
+    """Which classes belong to which group; without groups, all to one."""
     if groups is None:
         names = np.zeros(len(class_table.names), "int32")
     else:
         # The group of a class is that of its first example.
         names = np.asarray(groups)[class_table.members[:, 0]]
-    # A group holds classes as a class holds examples.
+    # A group has classes as members, as a class has examples.
     table = ClassTable(class_table.names, names, None)
     smallest = int(np.argmin(table.sizes))
     if table.sizes[smallest] < 2:
@@ -178,18 +178,18 @@ def _draw_rows(class_table, group_table, seed):
 
 
 def _below(bound, uniform):
-    """Whole numbers from 0 to `bound - 1`, from a uniform draw in [0, 1)."""
+    """Integers from 0 to `bound - 1`, from a uniform draw in [0, 1)."""
     drawn = tf.cast(uniform * tf.cast(bound, "float32"), "int32")
     return tf.minimum(drawn, bound - 1)
 
 
 def _another(number, bound, uniform):
-    """Whole numbers from 0 to `bound - 1`, all but `number` alike."""
+    """Integers from 0 to `bound - 1` without `number`, equally likely."""
     return (number + 1 + _below(bound - 1, uniform)) % bound
 
 
 def _member(table, code, place):
-    """What stands at a place of a class or group."""
+    """The member at a place of a class or group."""
     return tf.gather_nd(
         tf.constant(table.members), tf.stack([code, place], axis=1)
     )

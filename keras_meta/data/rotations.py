@@ -12,8 +12,8 @@ def rotations_as_classes(examples, labels):
 
     Returns:
         Pair of arrays of length `4 n`: the images, turned counter-clockwise,
-        and labels `label/000`, `label/090`, `label/180`, `label/270`, whose
-        sorted order puts class `4 * character + quarter_turns`.
+        and labels `label/000`, `label/090`, `label/180`, `label/270`. In
+        sorted order, class `4 * i + k` is label `i` after `k` quarter turns.
     """
     turned = [np.rot90(examples, turns, axes=(1, 2)) for turns in range(4)]
     names = [

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras_meta.checks import check_integer, check_number
 from keras_meta.data.class_table import PARALLEL_CALLS
 
-# Tasks are drawn this many at a time, as a call for each would cost more
-# than its work. Another size means other tasks for a seed.
+# Tasks drawn in a call: a call for each would cost more than its work. With
+# another number, a seed gives other tasks.
 BLOCK = 64
 
 
@@ -26,8 +26,8 @@ def sinusoid_dataset(
     A task is the function `y = amplitude * sin(x - phase)`; amplitude and
     phase are drawn for each task, `x` for each example, all uniformly. The
     defaults are those of Finn et al. 2017, "Model-Agnostic Meta-Learning for
-    Fast Adaptation of Deep Networks", section 5.1, with as many queries as
-    support examples as in their code. Element `i` depends on `(seed, i)`
+    Fast Adaptation of Deep Networks", section 5.1, and as many queries as
+    support examples, as in their code. Element `i` depends on `(seed, i)`
     alone, so the stream is the same on every machine, `shard` splits it, and
     `start` resumes it.
 
@@ -58,7 +58,7 @@ def sinusoid_dataset(
     ([25, 5, 1], [25, 15, 1])
     """
     shot = check_integer("shot", shot, 1)
-    # Without any, `unbatch` of TensorFlow 2.21 ends the process.
+    # Not 0: `unbatch` of TensorFlow 2.21 would crash the process.
     queries = check_integer("queries", queries, 1)
     seed = check_integer("seed", seed)
     start = check_integer("start", start, 0)

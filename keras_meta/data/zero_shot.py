@@ -88,7 +88,7 @@ def zero_shot_dataset(
         rows, positions, _, _ = draw_rows(
             table, (way, way), (0, 0), queries, (seed, index)
         )
-        # The class at each position: all rows there have the same.
+        # All rows of a position are of one class, which is their maximum.
         classes = tf.math.unsorted_segment_max(
             tf.gather(codes, rows), positions, way
         )
