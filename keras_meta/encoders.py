@@ -2,7 +2,9 @@
 
 Each function returns a plain `keras.Sequential` that takes images
 `(batch, height, width, channels)` in `[0, 1]` (`mlp`: any shape) and is built
-by the first model that calls it. Any other Keras model serves as well.
+by the first model that calls it. A model takes any other Keras model as well.
+Numbers of filters and units are integers of at least 1; any other value is a
+ValueError.
 
 Blocks of convolution, batch norm, ReLU and max-pool run the pool before the
 ReLU, which is the same function at a quarter of the ReLU's cost, and leave
@@ -11,6 +13,7 @@ out the bias that batch norm would cancel.
 
 import keras
 
+from keras_meta.checks import check_integer, check_number
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
@@ -35,6 +38,7 @@ def conv4(filters=64, name="conv4"):
     >>> tuple(conv4()(np.zeros((2, 28, 28, 1), "float32")).shape)
     (2, 64)
     """
+    filters = check_integer("filters", filters, 1)
     layers = []
     for _ in range(4):
         layers += [
@@ -61,6 +65,7 @@ def conv4_strided(filters=64, flatten=False, name="conv4_strided"):
     Returns:
         `keras.Sequential`, images to `(batch, dim)`.
     """
+    filters = check_integer("filters", filters, 1)
     layers = []
     for _ in range(4):
         layers += [
@@ -92,6 +97,7 @@ def relation_encoder(filters=64, name="relation_encoder"):
     Returns:
         `keras.Sequential`, images to maps `(batch, height, width, filters)`.
     """
+    filters = check_integer("filters", filters, 1)
     layers = []
     for block in range(4):
         pooled = block < 2
@@ -110,24 +116,29 @@ def relation_encoder(filters=64, name="relation_encoder"):
 
 
 def koch(convolution_l2=0.0, dense_l2=0.0, name="koch"):
-    """The twin of the convolutional Siamese network (Koch et al. 2015).
+    """The encoder of the convolutional Siamese network (Koch et al. 2015).
 
     Convolutions of 64 (10 x 10), 128 (7 x 7), 128 (4 x 4) and 256 (4 x 4)
     filters, max-pool after the first three, and 4096 sigmoids, for images of
     105 x 105: 38,947,648 parameters, 156 MB.
 
-    Weights start as in the paper, but for those of the dense layer: its
-    standard deviation of 0.2 on 9216 inputs saturates the sigmoids, and
-    0.01 trains.
+    Initial weights are drawn as in the paper, except those of the dense
+    layer: with its standard deviation of 0.2, 9216 inputs saturate the
+    sigmoids, so it is 0.01.
 
     Args:
-        convolution_l2, dense_l2: Factors of the squared weights that are
-            added to the loss; the paper searched up to 0.1 for each layer.
+        convolution_l2, dense_l2: Factors, at least 0, of the sums of squared
+            weights in the loss; the paper searched up to 0.1 for each layer.
         name: Name of the model.
 
     Returns:
-        `keras.Sequential`, images to `(batch, 4096)`, each in `(0, 1)`.
+        `keras.Sequential`, images to `(batch, 4096)` in `(0, 1)`.
+
+    Raises:
+        ValueError: If a factor is not a number of at least 0.
     """
+    convolution_l2 = check_number("convolution_l2", convolution_l2)
+    dense_l2 = check_number("dense_l2", dense_l2)
     start = dict(
         kernel_initializer=keras.initializers.RandomNormal(0, 0.01),
         bias_initializer=keras.initializers.RandomNormal(0.5, 0.01),
@@ -162,7 +173,7 @@ def koch(convolution_l2=0.0, dense_l2=0.0, name="koch"):
 
 
 def koch_small(filters=64, units=256, name="koch_small"):
-    """A small twin for CPUs and images of 28 x 28, after Koch et al. (2015).
+    """A small `koch` for CPUs and images of 28 x 28, after Koch et al. (2015).
 
     As `koch`: four convolutions without batch norm, max-pool after the first
     three, then a dense layer; but with 3 x 3 filters, and ReLU instead of
@@ -176,6 +187,8 @@ def koch_small(filters=64, units=256, name="koch_small"):
     Returns:
         `keras.Sequential`, images to `(batch, units)`, none negative.
     """
+    filters = check_integer("filters", filters, 1)
+    units = check_integer("units", units, 1)
     layers = []
     for _ in range(4):
         layers += [
@@ -211,6 +224,7 @@ def mlp(units=(256, 128, 64, 64), name="mlp"):
     """
     layers = [keras.layers.Flatten()]
     for width in units:
+        width = check_integer("units", width, 1)
         layers += [
             keras.layers.Dense(width, use_bias=False),
             EpisodicBatchNormalization(),

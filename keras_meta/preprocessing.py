@@ -1,4 +1,4 @@
-"""How a picture becomes what a model was trained on."""
+"""Turns pictures into images of the form that a model was trained on."""
 
 import dataclasses
 
@@ -16,17 +16,17 @@ LUMA = np.array([0.299, 0.587, 0.114], "float32")
 class Preprocessing:
     """Size, colour and polarity of the images a model expects.
 
-    It is saved with the model, so a user's pictures of any size meet the
-    model as its training images did. Calling the object applies, in this
-    order: values to `[0, 1]`, transparency onto white, colour to grey (or
-    grey to colour), area resize, ink polarity.
+    It is saved with the model, so that a user's pictures of any size get the
+    form of its training images. Calling the object applies, in this order:
+    values to `[0, 1]`, transparency onto white, colour to grey (or grey to
+    colour), area resize, ink polarity.
 
     Args:
         size: Positive integer, or a pair `(height, width)`: pixels.
         channels: 1 (grey) or 3 (RGB).
-        ink: Whether the images are drawings that the model wants as bright
+        ink: Whether the images are drawings that the model needs as bright
             ink (1) on a dark ground (0). A picture whose median border pixel
-            is above 0.5 is then inverted, so black-on-white scans just work.
+            is above 0.5, such as a black-on-white scan, is then inverted.
 
     Raises:
         ValueError: For a size, a number of channels or pixels out of range.
@@ -51,15 +51,19 @@ class Preprocessing:
         except ValueError as error:
             raise ValueError(
                 "`size` must be a positive integer or a pair of them "
-                f"(height, width). Received: size={self.size}"
+                f"(height, width). Received: size={self.size!r}"
             ) from error
-        if self.channels not in (1, 3) or isinstance(self.channels, bool):
+        try:
+            channels = check_integer("channels", self.channels)
+        except ValueError:
+            channels = None
+        if channels not in (1, 3):
             raise ValueError(
                 "`channels` must be 1 (grey) or 3 (RGB). "
-                f"Received: channels={self.channels}"
+                f"Received: channels={self.channels!r}"
             )
         object.__setattr__(self, "size", (height, width))
-        object.__setattr__(self, "channels", int(self.channels))
+        object.__setattr__(self, "channels", channels)
 
     def __call__(self, images):
         """Applies the preprocessing.
@@ -93,7 +97,7 @@ class Preprocessing:
             )
         images = to_unit_range(images, "images")
         images = self._recolour(images)
-        # An average leaves the range by a rounding error.
+        # Rounding may put an average just outside the range.
         images = np.clip(area_resize(images, self.size), 0, 1)
         return invert_bright_ground(images) if self.ink else images
 
@@ -116,11 +120,11 @@ class Preprocessing:
 
 
 def to_unit_range(values, name):
-    """Casts pixels to float32 in `[0, 1]` and checks them.
+    """Checks pixels and converts them to float32 in `[0, 1]`.
 
     Args:
         values: Array: bool, integers 0 to 255, or floats 0 to 1.
-        name: What to call the argument in an error.
+        name: Name of the argument, for the error.
 
     Returns:
         float32 array of the same shape.
@@ -149,7 +153,7 @@ def check_range(values, top, name):
     Args:
         values: Array of numbers, not empty.
         top: The largest value allowed.
-        name: What to call the argument in the error.
+        name: Name of the argument, for the error.
 
     Raises:
         ValueError: If a value is NaN, infinite or out of range.
@@ -160,7 +164,7 @@ def check_range(values, top, name):
             f"`{name}` must be finite, but holds NaN values. Received: "
             f"{int(np.isnan(values).sum())} of {values.size} values are NaN"
         )
-    # Resampling leaves float32 values a rounding error outside the range.
+    # Rounding may put resampled float32 values just outside the range.
     if low < -1e-5 or high > top * (1 + 1e-5):
         raise ValueError(
             f"`{name}` must hold values in [0, {top}] (integers 0 to 255 or "
@@ -211,7 +215,7 @@ def invert_bright_ground(images):
     """
     sides = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
     border = np.concatenate(sides, axis=1)
-    # Not -1, which an array without pictures does not tell.
+    # Not -1, which cannot be inferred without pictures.
     border = border.reshape(len(images), border.shape[1] * border.shape[2])
     bright = np.median(border, axis=1) > 0.5
     return np.where(bright[:, None, None, None], 1 - images, images)

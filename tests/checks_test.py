@@ -82,6 +82,18 @@ def network():
             "x_range",
         ),
         (lambda true: km.layers.QueryContext(true), "read_steps"),
+        (lambda true: km.layers.ResidualBlock(true), "filters"),
+        (lambda true: km.encoders.conv4(true), "filters"),
+        (lambda true: km.encoders.conv4_strided(true), "filters"),
+        (lambda true: km.encoders.relation_encoder(true), "filters"),
+        (lambda true: km.encoders.koch(true), "convolution_l2"),
+        (lambda true: km.encoders.koch(dense_l2=true), "dense_l2"),
+        (lambda true: km.encoders.koch_small(true), "filters"),
+        (lambda true: km.encoders.koch_small(units=true), "units"),
+        (lambda true: km.encoders.mlp((4, true)), "units"),
+        (lambda true: km.encoders.resnet12((4, true)), "filters"),
+        (lambda true: km.data.Affine(rotation=true), "rotation"),
+        (lambda true: km.data.Affine(scale=(true, 2)), "scale"),
     ],
 )
 def test_true_is_no_number(build, name):
@@ -110,6 +122,18 @@ def test_true_is_no_number(build, name):
         ),
         lambda three: km.models.PrototypicalNetwork(
             network(), preprocessing=km.Preprocessing(three, three)
+        ),
+        lambda three: km.models.PrototypicalNetwork(
+            km.encoders.resnet12((three,))
+        ),
+        lambda three: km.models.PrototypicalNetwork(
+            km.encoders.mlp((three, three))
+        ),
+        lambda three: km.models.SiameseNetwork(
+            km.encoders.koch_small(three, three)
+        ),
+        lambda three: km.models.SiameseNetwork(
+            km.encoders.koch(np.float32(0.5), three)
         ),
     ],
 )

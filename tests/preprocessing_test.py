@@ -261,7 +261,7 @@ class TestErrors:
         with pytest.raises(ValueError, match="`size` must be a positive"):
             Preprocessing(size)
 
-    @pytest.mark.parametrize("channels", [0, 2, 4, "grey"])
+    @pytest.mark.parametrize("channels", [0, 2, 4, "grey", True, np.True_, 1.5])
     def test_channels(self, channels):
         with pytest.raises(ValueError, match="`channels` must be 1 .* or 3"):
             Preprocessing(28, channels)

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_meta.checks import check_integer
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
@@ -17,15 +18,18 @@ class ResidualBlock(keras.layers.Layer):
     2019). Halves height and width.
 
     Args:
-        filters: Output channels.
+        filters: Output channels, at least 1.
+
+    Raises:
+        ValueError: If `filters` is not a positive integer.
     """
 
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
+        self.filters = check_integer("filters", filters, 1)
         self.convolutions = [
             keras.layers.Conv2D(
-                filters,
+                self.filters,
                 size,
                 padding="same",
                 use_bias=False,
