@@ -2,7 +2,7 @@
 
 Each is a function `(x, y) -> distance` with `x: (..., n, dim)`, `y: (..., m,
 dim)` and a result `(..., n, m)`, computed in float32 at least. Your own
-function of this form serves as well, once it is registered:
+function of this form can be used as well, once it is registered:
 
 >>> from keras import ops
 >>> @keras_meta.register
@@ -27,8 +27,8 @@ EPSILON = 1e-8
 def squared_euclidean(x, y):
     """`sum_d (x_d - y_d)^2`, expanded to one matrix product and clamped."""
     x, y = at_least_float32(x), at_least_float32(y)
-    # The distance does not change when both move; without the common part
-    # the expanded form loses no digits to cancellation.
+    # Subtracting the mean of y from both leaves the distance unchanged, and
+    # keeps the expanded form from losing digits to cancellation.
     centre = ops.mean(y, axis=-2, keepdims=True)
     x, y = x - centre, y - centre
     products = ops.matmul(x, ops.swapaxes(y, -1, -2))
@@ -61,7 +61,7 @@ def _manhattan(x, y):
 
 @register
 def negative_dot(x, y):
-    """`-x . y`: the similarity of attention, as a distance."""
+    """`-x . y`: the dot product of attention, as a distance."""
     x, y = at_least_float32(x), at_least_float32(y)
     return -ops.matmul(x, ops.swapaxes(y, -1, -2))
 
@@ -126,7 +126,7 @@ def get(distance):
 
 
 def pairwise(distance, x, y):
-    """Runs a distance and checks the shape of what it returns.
+    """Computes a distance and checks the shape of the result.
 
     Args:
         distance: Function `(x, y) -> distance`.

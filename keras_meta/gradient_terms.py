@@ -1,4 +1,4 @@
-"""What MAML, FOMAML and Reptile follow, and the terms it is made of."""
+"""The meta-gradients of MAML, FOMAML and Reptile, and their terms."""
 
 import tensorflow as tf
 
@@ -9,10 +9,11 @@ def gradient_terms(loss0, loss1, params, alpha):
     """The three meta-gradients of two steps, and their first-order expansions.
 
     A task has two minibatches with the losses `L_0` and `L_1`. With `a` the
-    step size and `theta_0 = params` the first step leads to `theta_1 =
-    theta_0 - a * grad L_0(theta_0)`, the second goes along `grad
-    L_1(theta_1)`, and (Nichol, Achiam and Schulman 2018, "On First-Order
-    Meta-Learning Algorithms", section 5; Finn et al. 2017 for MAML)
+    step size and `theta_0 = params`, the first step leads to `theta_1 =
+    theta_0 - a * grad L_0(theta_0)` and the second to `theta_2 = theta_1 - a
+    * grad L_1(theta_1)`. The meta-gradients are (Nichol, Achiam and Schulman
+    2018, "On First-Order Meta-Learning Algorithms", section 5; Finn et al.
+    2017 for MAML)
 
         g_FOMAML  = grad L_1(theta_1)
         g_MAML    = (I - a H_0) grad L_1(theta_1) = grad_theta_0 L_1(theta_1)
@@ -35,9 +36,9 @@ def gradient_terms(loss0, loss1, params, alpha):
     `+B`, which raises `g_0 . g_1`: a step on one minibatch then helps on
     another of the same task.
 
-    The meta-gradients are exact, that of MAML is taken through the first
-    step. Hessians are never formed: their products are gradients of a
-    gradient. A network with batch norm needs `keras_meta.layers.
+    The meta-gradients are exact; that of MAML goes through the first step.
+    Hessians are never built: their products are gradients of a gradient. A
+    network with batch norm needs `keras_meta.layers.
     EpisodicBatchNormalization`, as that of Keras stops a gradient.
 
     Args:
@@ -46,7 +47,7 @@ def gradient_terms(loss0, loss1, params, alpha):
             not draw new random numbers.
         loss1: The same of the second minibatch.
         params: List of tensors or variables of floats, of any shapes; the
-            variables stay as they are. float64 shows small remainders.
+            variables are not changed. Small remainders need float64.
         alpha: Step size of the first step, a positive number or a scalar
             tensor.
 
@@ -130,7 +131,7 @@ def _gradient_of(tape, values, params, weights=None):
         output_gradients=weights,
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    # Looked up rows have sparse gradients.
+    # Gradients of rows that were looked up are sparse.
     return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 

@@ -14,8 +14,8 @@ class AccuracyInterval(keras.metrics.Metric):
     prediction is the true class; a tie counts as one over the number of
     classes tied. The interval's half width is `1.96 * std / sqrt(tasks)`
     with the population standard deviation (ddof 0), as in the code of MAML.
-    Queries whose target is a zero row are padding and do not count, and nor
-    does a task without any query.
+    Queries whose target is a zero row are padding and do not count; nor does
+    a task without queries.
 
     Under the name `task_accuracy` the logs get the keys `task_accuracy` and
     `task_accuracy_interval`, both in `[0, 1]`.
@@ -36,10 +36,10 @@ class AccuracyInterval(keras.metrics.Metric):
         super().__init__(name=name, dtype=dtype)
         # Which way is better, for callbacks that monitor it.
         self._direction = "up"
-        # Errors, not accuracies: they are near zero, so their squares keep
-        # the digits that the variance needs.
+        # Sums of errors, not of accuracies: near zero, their squares keep the
+        # digits that the variance needs.
         for total in ("tasks", "errors", "squared_errors"):
-            # Without its type it would be float32, whatever the metric's.
+            # Without `dtype` it would be float32, whatever the metric's type.
             variable = self.add_variable(
                 (), "zeros", dtype=self.dtype, name=total
             )

@@ -16,10 +16,9 @@ CHUNK_NUMBERS = 2**26
 
 
 def wide(dtype):
-    """`"float64"` for itself, `"float32"` for any other dtype.
+    """Returns `"float64"` for float64 and `"float32"` for any other dtype.
 
-    Counts and distances lose whole examples in half precision: in bfloat16,
-    301 is 300.
+    Half precision is too coarse even for counts: in bfloat16, 301 is 300.
     """
     return "float64" if dtype == "float64" else "float32"
 
@@ -79,7 +78,7 @@ def batch_apply(module, inputs, training=False):
     merged = ops.reshape(inputs, (-1, *inputs.shape[2:]))
     with merged_tasks(tasks), uncast_inputs(module, merged.shape):
         outputs = module(merged, training=training)
-    # Examples may be none, so the axis is not left to be inferred.
+    # Not -1, which cannot be inferred without examples.
     return ops.reshape(outputs, (tasks, examples, *outputs.shape[1:]))
 
 
@@ -111,7 +110,10 @@ def check_vectors(name, embeddings):
 
     Args:
         name: The argument that holds the encoder, for the message.
-        embeddings: What the encoder made of examples.
+        embeddings: Output of the encoder, `(tasks, examples, ...)`.
+
+    Raises:
+        ValueError: If they are no vectors.
     """
     if len(embeddings.shape) != 3:
         raise ValueError(
@@ -262,9 +264,9 @@ def mask_absent(logits, present):
 
 
 def row_shares(scores):
-    """Non-negative scores as shares of their row: what sums to 1.
+    """Divides non-negative scores by the sum of their row.
 
-    A row of zeros stays one.
+    A row of zeros stays a row of zeros.
 
     Args:
         scores: `(..., way)`.

@@ -13,26 +13,26 @@ VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 def set_threads(*, side_by_side, cores=None):
     """Sets TensorFlow's threads for many small tasks or for one big batch.
 
-    It must come before TensorFlow's first operation, that is before the first
-    data set, model or random number, at the top of a program:
+    Call it at the top of a program, before TensorFlow's first operation, that
+    is before the first data set, model or random number:
 
         import keras_meta as km
 
         km.threads.set_threads(side_by_side=True)
 
-    Side by side, each operation runs on one thread and as many run at once as
-    there are cores (`intra_op = 1, inter_op = cores`). It is for
-    gradient-based models (`MAML`, `Reptile`), whose tasks are a loop of small
-    operations: on two cores a training step is 1.3 to 2 times as fast.
-    Otherwise each operation may use all cores (`intra_op = inter_op = cores`,
-    TensorFlow's own choice). It is for models that take one big batch, such
-    as `PrototypicalNetwork`, whose step takes a third longer side by side.
-    Results are the same up to rounding.
+    With `side_by_side=True` each operation runs on one thread, and as many
+    operations run at once as there are cores (`intra_op = 1, inter_op =
+    cores`). Use it for gradient-based models (`MAML`, `Reptile`), whose tasks
+    are a loop of small operations: on two cores a training step is 1.3 to 2
+    times as fast. With `side_by_side=False` each operation may use all cores
+    (`intra_op = inter_op = cores`, as TensorFlow does by itself). Use it for
+    models with one big batch, such as `PrototypicalNetwork`, whose step takes
+    a third longer side by side. Results are the same up to rounding.
 
     Args:
         side_by_side: Whether many operations run at once, on a core each.
-        cores: How many, at least 1; the CPUs that this process may use by
-            default.
+        cores: Number of cores, at least 1; by default the CPUs that this
+            process may use.
 
     Raises:
         ValueError: If an argument is of another kind or out of range.
@@ -78,7 +78,7 @@ def available_cores():
 
 
 def _threads_in_force():
-    """`(intra_op, inter_op)`; zeros leave the choice to TensorFlow."""
+    """`(intra_op, inter_op)`; where it is 0, TensorFlow's own choice."""
     settings = (
         tf.config.threading.get_intra_op_parallelism_threads(),
         tf.config.threading.get_inter_op_parallelism_threads(),

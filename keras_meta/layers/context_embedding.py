@@ -9,14 +9,14 @@ from keras_meta.serialization import register
 
 
 def _open_forget_gate(shape, dtype=None):
-    """A bias of ones for the second of four gates, zeros elsewhere."""
+    """Ones for the forget gate, the second of four, zeros elsewhere."""
     zeros = ops.zeros((shape[0] // 4,), dtype)
     return ops.concatenate([zeros, zeros + 1, zeros, zeros])
 
 
 @register
 class SupportContext(keras.layers.Layer):
-    """Embeds each support example in the light of all others.
+    """Embeds each support example in the context of all others.
 
     A bidirectional LSTM reads the support set `g'_1 ... g'_n` in its order,
     and the states of both directions are added to the embedding (Vinyals et
@@ -53,13 +53,13 @@ class SupportContext(keras.layers.Layer):
         """
         forward = self.forward(embeddings, mask=filled)
         backward = self.backward(embeddings, mask=filled)
-        # Read from the end: turned round, item i has the state of item i.
+        # Its states are in reading order, from the last example to the first.
         return forward + ops.flip(backward, axis=1) + embeddings
 
 
 @register
 class QueryContext(keras.layers.Layer):
-    """Embeds each query in the light of the support set.
+    """Embeds each query in the context of the support set.
 
     An LSTM that sees the embedding `f'` of the query at every step and reads
     the support `G` by attention (Vinyals et al. 2016, equations 3 to 6; the
@@ -111,7 +111,7 @@ class QueryContext(keras.layers.Layer):
         return self.read(queries, support, filled)[0]
 
     def read(self, queries, support, filled=None):
-        """As `call`, and the attention of every step with it.
+        """Returns what `call` does, and the attention of every step.
 
         Args:
             queries, support, filled: As for `call`.

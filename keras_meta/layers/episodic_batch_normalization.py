@@ -10,13 +10,13 @@ from keras_meta.serialization import register
 
 @register
 class EpisodicBatchNormalization(keras.layers.Layer):
-    """Batch normalization (Ioffe & Szegedy 2015) that knows about tasks.
+    """Batch normalization (Ioffe & Szegedy 2015) of each task by itself.
 
     `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta` over the last
     axis. Inside an `EpisodicModel` the moments are those of each task, and
     the model's `statistics` says which (see `keras_meta.batch_statistics`).
-    Used alone it behaves as Keras' layer: the moments of the whole batch when
-    `training=True`, the moving averages otherwise. A frozen layer
+    Outside of one it behaves as Keras' layer: the moments of the whole batch
+    when `training=True`, the moving averages otherwise. A frozen layer
     (`trainable = False`) uses its moving averages and leaves them unchanged,
     whatever the statistics.
 
@@ -24,13 +24,13 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     its second derivatives are right, as second-order MAML needs.
 
     Args:
-        momentum: How much of the moving averages is kept in each training
-            pass, in `[0, 1]`. The default is PyTorch's 0.1 in Keras' terms,
-            as in the code of Prototypical Networks.
+        momentum: Share of the moving averages that a training pass keeps, in
+            `[0, 1]`. The default is that of the code of Prototypical
+            Networks: 0.1 in PyTorch, which counts the share it replaces.
         epsilon: Positive number added to the variance.
 
     Raises:
-        ValueError: If `momentum` or `epsilon` is no number of its range.
+        ValueError: If `momentum` or `epsilon` is no number or out of range.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
@@ -114,10 +114,10 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     def _fused(self, x, gamma, beta):
         """`_moments` and `_normalize` in TensorFlow's fused kernel.
 
-        The kernel has one set of moments for a batch, so tasks move beside
-        the channels: `(positions, 1, 1, tasks * c)`. With one task the
-        transpositions cost nothing. The moments it returns carry no
-        gradient, which the moving averages do not need.
+        The kernel has one set of moments for a batch, so the axis of tasks is
+        merged into that of channels: `(positions, 1, 1, tasks * c)`. One task
+        needs no transposition. The moments it returns carry no gradient,
+        which the moving averages do not need.
         """
         tasks, channels = current_tasks(), x.shape[-1]
         alone = isinstance(tasks, int) and tasks == 1

@@ -1,4 +1,4 @@
-"""A positive factor that can be trained."""
+"""A factor that is learned and stays positive."""
 
 import keras
 from keras import ops
@@ -9,7 +9,7 @@ from keras_meta.serialization import register
 
 @register
 class LearnedScale(keras.layers.Layer):
-    """Multiplies by `initial * exp(log_scale)`, positive in training too.
+    """Multiplies by `initial * exp(log_scale)`, always positive.
 
     Args:
         initial: Positive, finite number: the scale before training.

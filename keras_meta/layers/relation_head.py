@@ -15,7 +15,7 @@ PADDINGS = ("same", "valid")
 
 
 def pair_maps(class_maps, query_maps):
-    """Puts the maps of each class and each query into one pair.
+    """Concatenates the maps of each class with those of each query.
 
     Args:
         class_maps: `(tasks, way, height, width, channels)`.
@@ -43,9 +43,9 @@ class RelationHead(keras.layers.Layer):
     two blocks of 3 x 3 convolution, batch norm, ReLU and max-pool and two
     dense layers, the last with one output (Sung et al. 2018, figure 3).
 
-    The pairs themselves are never made: a convolution of concatenated maps
+    The pairs themselves are never built: a convolution of concatenated maps
     is the sum of two convolutions, so the first layer runs once for each
-    class and once for each query instead of once for each pair of them.
+    class and once for each query instead of once for each pair.
 
     Args:
         filters: Channels of both convolutions.
@@ -74,7 +74,7 @@ class RelationHead(keras.layers.Layer):
             )
 
         def dense(units, activation):
-            # As in the authors' code: the first scores are all alike.
+            # The authors' initial values, with nearly equal first scores.
             return keras.layers.Dense(
                 units,
                 activation,

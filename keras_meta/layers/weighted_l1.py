@@ -15,8 +15,8 @@ class WeightedL1(keras.layers.Layer):
     al. 2015, section 3.1).
 
     Args:
-        use_bias: Whether there is a `b`. The paper prints none; equal
-            embeddings then have the probability 1/2.
+        use_bias: Whether there is a `b`. The paper has none: equal embeddings
+            then always have the probability 1/2.
     """
 
     def __init__(self, use_bias=True, **kwargs):
