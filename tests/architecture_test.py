@@ -50,6 +50,11 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.name != "__init__.py"
 )
+LIBRARY = sorted(
+    path.relative_to(ROOT)
+    for folder in ("keras_meta", "zoo")
+    for path in (ROOT / folder).rglob("*.py")
+)
 
 
 def rank(name):
@@ -93,6 +98,24 @@ def test_tensorflow_stays_where_it_is_needed(path):
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_a_file_is_named_for_what_it_holds(path):
     assert path.stem not in ("utils", "base", "common", "helpers", "misc")
+
+
+def lines_of_code(function):
+    """Lines of a function from its `def` to its end, without docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        docstring = function.body[0]
+        lines -= docstring.end_lineno - docstring.lineno + 1
+    return lines
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=str)
+def test_files_and_functions_are_short(path):
+    text = (ROOT / path).read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert lines_of_code(node) <= 60, node.name
 
 
 def public_objects():
