@@ -1,11 +1,11 @@
-"""MAML, FOMAML and Reptile follow the same two vectors, A and B.
+"""Checks the expansions of the meta-gradients of MAML, FOMAML and Reptile.
 
     python examples/gradient_terms.py [--output gradient_terms]
 
 A is the expected gradient of a minibatch, B half the gradient of the expected
 inner product of two. For two minibatches drawn independently MAML expects
-A - 2 alpha B, FOMAML A - alpha B and Reptile 2 A - alpha B. The rest shrinks
-with the square of alpha: its slope is 2 when both are drawn as logarithms.
+A - 2 alpha B, FOMAML A - alpha B and Reptile 2 A - alpha B. The remainder
+shrinks with the square of alpha: on logarithmic axes its slope is 2.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, default="gradient_terms")
     output = parser.parse_args().output
     keras.utils.set_random_seed(0)
-    keras.config.set_floatx("float64")  # The rest is small.
+    keras.config.set_floatx("float64")  # Remainders are small.
     layers = keras.layers.Dense(20, activation="tanh"), keras.layers.Dense(1)
     network = keras.Sequential([keras.Input((1,)), *layers])
 
@@ -57,14 +57,14 @@ def main():
     means = [expectations(alpha) for alpha in tf.constant(ALPHAS)]
     A, B = means[0]["g0"], means[0]["H1g0"]
     axes = (figure := Figure(layout="constrained")).subplots()
-    axes.set(xlabel="alpha", ylabel="|rest| / |A|")
+    axes.set(xlabel="alpha", ylabel="|remainder| / |A|")
     for name, (a, b) in COEFFICIENTS.items():
         exact = np.stack([mean[name] for mean in means])
         rest = exact - (a * A - b * np.outer(ALPHAS, B))
         sizes = np.linalg.norm(rest, axis=1) / np.linalg.norm(A)
         slope, _ = np.polyfit(np.log(ALPHAS), np.log(sizes), 1)
-        print(f"{name}: slope {slope:.2f}, rest", *(f"{n:.1e}" for n in sizes))
-        # Rings, as FOMAML and Reptile have the same rest.
+        print(f"{name}: slope {slope:.2f}, sizes", *(f"{n:.1e}" for n in sizes))
+        # Open circles of two sizes, as FOMAML's and Reptile's coincide.
         style = dict(marker="o", markersize=6 * a, fillstyle="none")
         axes.loglog(ALPHAS, sizes, **style, label=f"{name}, slope {slope:.2f}")
     axes.legend()

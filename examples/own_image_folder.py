@@ -2,8 +2,8 @@
 
     python examples/own_image_folder.py [FOLDER]
 
-FOLDER holds one folder of pictures per class. Without one, scans of Lao
-letters, black on white and 90 pixels high, are made to play its part.
+FOLDER holds one folder of pictures per class. Without it, scans of Lao
+letters are made, black on white and 90 pixels high.
 """
 
 import pathlib
@@ -40,7 +40,7 @@ def main():
         )
         pictures = [km.data.read_picture(path) for path in files.pictures]
 
-    # The first picture of each class is for learning, the rest for testing.
+    # The first picture of each class is its support, the others are queries.
     _, first = np.unique(labels, return_index=True)
     rest = np.setdiff1d(np.arange(len(labels)), first)
     support, queries = (

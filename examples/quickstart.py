@@ -1,8 +1,8 @@
 """Trains, measures, exports and draws a few-shot model in a minute.
 
-A Prototypical Network learns to learn letters: it trains on Latin and Greek
-and is measured on Cyrillic, Armenian and Lao, which it never saw, from one
-example of each letter.
+A Prototypical Network trains on Latin and Greek letters. It is measured on
+letters of Cyrillic, Armenian and Lao, which it never saw, with one example of
+each.
 
     python examples/quickstart.py [--output quickstart] [--steps 400]
 """

@@ -1,10 +1,10 @@
-"""Learns to learn sine waves from ten of their points, and draws it.
+"""Trains MAML to learn a sine wave from ten of its points, and draws it.
 
     python examples/sinusoids.py [--output sinusoids] [--steps 10000]
 
 The regression of MAML's paper. One gradient step on ten points brings the
-network close to a wave that it never saw, ten steps closer still. The figure
-also shows what five points in one half of a wave say about the other half.
+network close to a wave that it never saw, ten steps bring it closer. The
+figure also shows the prediction for a whole wave from five points in one half.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main():
     model = km.models.MAML(
         network, inner_learning_rate=0.01, inner_loss="mean_squared_error"
     )
-    # The steps are so small that 50 of them are run in one go.
+    # A step is so small that running 50 in one call is faster.
     model.compile(keras.optimizers.Adam(1e-3), "mse", steps_per_execution=50)
     history = model.fit(
         km.data.sinusoid_dataset(shot=10, queries=10).batch(25).prefetch(8),

@@ -2,8 +2,8 @@
 
     python examples/zero_shot_letters.py
 
-No training letter has the words of a test letter, but each of the words: E
-WITH GRAVE and A WITH ACUTE are known, E WITH ACUTE is to be found.
+No training letter has the same words as a test letter, but each of the words
+is in training letters: E WITH GRAVE and A WITH ACUTE, say, for E WITH ACUTE.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ def main():
         for what, model in one_shot.items():
             print(f"  {measure(model, episodes, batch)}  {what}")
 
-    # One task that holds all letters; then pictures are named.
+    # One task with all letters; each picture gets the nearest name.
     vectors = np.stack([descriptions[name] for name in names])
     task = zero_shot.adapt(vectors[None], np.eye(len(names), dtype="f")[None])
     pictures = images[:: len(images) // 4][None] / np.float32(255)
