@@ -39,7 +39,7 @@ def cached_arrays(name, build, cache_dir=None):
             # Given the path, NumPy would leave a damaged file open.
             with open(path, "rb") as file, np.load(file) as stored:
                 return dict(stored)
-        # RuntimeError: a flipped bit claims encryption or another method.
+        # RuntimeError: a flipped bit claims encryption or other compression.
         except (
             OSError,
             ValueError,

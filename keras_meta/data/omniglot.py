@@ -133,7 +133,7 @@ def _members(split, protocol, arrays):
     if split == "trainval":
         return ~_members("test", protocol, arrays)
     if protocol == "random1200":
-        # Drawings are sorted by character, each has the same number.
+        # Drawings are sorted by character, DRAWINGS of each.
         characters = len(arrays["part"]) // DRAWINGS
         # RandomState is frozen: the split is the same in every NumPy.
         shuffled = np.random.RandomState(RANDOM_SEED).permutation(characters)
