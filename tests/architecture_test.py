@@ -1,6 +1,7 @@
 """The layout of the package holds: ranks of imports, names, house rules."""
 
 import ast
+import graphlib
 import inspect
 import pathlib
 
@@ -83,6 +84,29 @@ def test_a_module_imports_lower_ranks_only(path):
         other = rank(name)
         if other and other[1] != own[1]:
             assert other[0] < own[0], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in MODULES}), ids=str
+)
+def test_imports_inside_a_folder_are_never_circular(folder):
+    """Nor those of functions; `__init__.py`, which is no module here, may."""
+    modules = {
+        ".".join(path.with_suffix("").parts): path
+        for path in MODULES
+        if path.is_relative_to(folder)
+    }
+    imports = {
+        module: {
+            other
+            for name in imported(path)
+            for other in modules
+            if f"{name}.".startswith(f"{other}.")
+        }
+        for module, path in modules.items()
+    }
+    # It raises a CycleError that lists the circle.
+    graphlib.TopologicalSorter(imports).prepare()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

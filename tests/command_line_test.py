@@ -144,10 +144,11 @@ def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):
     ],
 )
 def test_plot_draws_what_a_model_has(capsys, tmp_path, name, expected):
-    dataset = "glyph-combinations" if "zero" in name else "glyphs"
-    code, out, err = run(
-        capsys, "plot", name, "--dataset", dataset, "--output", tmp_path
-    )
+    flags = ["--dataset", "glyphs"]
+    if "zero_shot" in name or "sinusoid" in name:
+        # The first was trained on glyphs, the second has no data set.
+        flags = []
+    code, out, err = run(capsys, "plot", name, *flags, "--output", tmp_path)
     assert code == 0, err
     files = [path.rsplit("/")[-1] for path in out.split()]
     assert files == [f"{name}.png" for name in expected]

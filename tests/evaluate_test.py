@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_meta as km
-from zoo import cards, evaluate
+from zoo import evaluate, streams
 from zoo.recipes import Evaluation
 
 
@@ -18,11 +18,7 @@ def regressor():
 
 def sinusoids(**fields):
     return Evaluation(
-        way=1,
-        shot=10,
-        queries=20,
-        dataset="sinusoids",
-        stream="sinusoids",
+        streams.Sinusoids(shot=10, queries=20),
         statistics="batch",
         episodes=30,
         **fields,
@@ -31,7 +27,7 @@ def sinusoids(**fields):
 
 def test_the_squared_error_of_sinusoids_is_that_of_each_task():
     model = regressor()
-    found = evaluate.evaluate(model, sinusoids())
+    found = evaluate.evaluate(model, sinusoids()).numbers
     tasks = km.data.sinusoid_dataset(shot=10, queries=20, seed=1).take(30)
     errors = []
     for episode, query_y in tasks.batch(1):
@@ -51,20 +47,20 @@ def test_inner_steps_and_statistics_are_those_of_before(fails, monkeypatch):
     model = regressor()
     model.statistics = "support"
     if fails:
-        monkeypatch.setattr(model, "predict", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(model, "evaluate", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate.evaluate(model, sinusoids(inner_steps=4))
     else:
         more = evaluate.evaluate(model, sinusoids(inner_steps=20))
         none = evaluate.evaluate(model, sinusoids(inner_steps=0))
-        change = more["mean_squared_error"] - none["mean_squared_error"]
-        assert abs(change) > 1e-2
+        change = [found.numbers["mean_squared_error"] for found in (more, none)]
+        assert abs(change[0] - change[1]) > 1e-2
     assert model.evaluation_inner_steps == 1
     assert model.statistics == "support"
 
 
 def test_a_measurement_says_its_inner_steps_in_words():
-    found = {"stream": "sinusoids", "shot": 10, "inner_steps": 0}
-    assert cards.setting(found) == "10-shot, no inner steps"
-    found = {"stream": "episodes", "way": 5, "shot": 1, "inner_steps": 1}
-    assert cards.setting(found) == "5-way 1-shot, 1 inner step"
+    assert sinusoids(inner_steps=0).setting == "10-shot, no inner steps"
+    assert sinusoids().setting == "10-shot"
+    episodes = Evaluation(streams.Episodes(way=5, shot=1), inner_steps=1)
+    assert episodes.setting == "5-way 1-shot, 1 inner step"

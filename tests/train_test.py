@@ -9,7 +9,8 @@ import pytest
 
 import keras_meta as km
 import zoo
-from zoo import cards, evaluate, recipes, train
+from zoo import cards, datasets, evaluate, recipes, streams, train
+from zoo.recipes.omniglot import DRAWING
 
 
 def tiny_data(split, rotations):
@@ -23,7 +24,7 @@ def tiny_data(split, rotations):
 
 @pytest.fixture
 def recipe(monkeypatch):
-    monkeypatch.setitem(recipes.DATASETS, "tiny", tiny_data)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", tiny_data)
     return recipes.Recipe(
         name="tiny",
         title="A tiny recipe",
@@ -31,24 +32,20 @@ def recipe(monkeypatch):
         model=lambda: km.models.PrototypicalNetwork(
             km.encoders.mlp((8,)), preprocessing=km.Preprocessing(size=8)
         ),
-        dataset="tiny",
-        split="train",
-        way=4,
-        shot=1,
-        queries=2,
+        stream=streams.Episodes("tiny", "train", way=4, shot=1, queries=2),
         steps=6,
         tasks=2,
         epoch_steps=2,
-        augmentation=recipes.DRAWING,
+        augmentation=DRAWING,
         evaluations=(
-            recipes.Evaluation(3, 1, dataset="tiny", queries=5, episodes=8),
             recipes.Evaluation(
-                3,
-                1,
-                dataset="tiny",
-                queries=5,
+                streams.Episodes("tiny", way=3, shot=1, queries=5), episodes=8
+            ),
+            recipes.Evaluation(
+                streams.Episodes(
+                    "tiny", way=3, shot=1, queries=5, within_groups=True
+                ),
                 episodes=8,
-                within_groups=True,
                 published=99.0,
             ),
         ),
@@ -98,7 +95,8 @@ def test_a_run_is_not_overwritten_nor_mixed_up(recipe, tmp_path):
     train.train(recipe, tmp_path, verbose=0)
     with pytest.raises(ValueError, match="--resume"):
         train.train(recipe, tmp_path, verbose=0)
-    other = dataclasses.replace(recipe, way=3)
+    three_way = dataclasses.replace(recipe.stream, way=3)
+    other = dataclasses.replace(recipe, stream=three_way)
     with pytest.raises(ValueError, match="another recipe"):
         train.train(other, tmp_path, resume=True, verbose=0)
     # A finished run is loaded, not trained on.
@@ -122,7 +120,7 @@ def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
     ]
     assert (preset / "README.md").read_text() == cards.render(preset)
     card = cards.render(preset)
-    assert f"{results[0]['accuracy']:.2f}" in card
+    assert f"{results[0].numbers['accuracy']:.2f}" in card
     assert "(99.0)" in card and "within one alphabet" in card
     assert json.loads((preset / "recipe.json").read_text())["steps"] == 6
     # New weights are not described by old measurements.
@@ -139,12 +137,9 @@ def test_a_recipe_of_pairs_trains_and_is_measured(recipe, tmp_path):
             ),
             preprocessing=km.Preprocessing(size=8),
         ),
-        stream="pairs",
-        within_groups=True,
+        stream=streams.Pairs("tiny", "train", within_groups=True),
         loss="binary_cross_entropy",
         clip_norm=1.0,
-        way=1,
-        queries=1,
         tasks=64,
         steps=40,
         epoch_steps=20,
@@ -154,19 +149,15 @@ def test_a_recipe_of_pairs_trains_and_is_measured(recipe, tmp_path):
     model, state = train.train(pairs, tmp_path / "run", verbose=0)
     assert state["history"]["loss"][1] < state["history"]["loss"][0]
     measured = recipes.Evaluation(
-        way=1,
-        shot=1,
-        dataset="tiny",
-        rotations=False,
-        stream="pairs",
-        within_groups=True,
+        streams.Pairs("tiny", rotations=False, within_groups=True),
         episodes=400,
     )
     found = evaluate.evaluate(model, measured)
-    assert found["accuracy"] > 60
-    share = found["accuracy"] / 100
+    assert found.numbers["accuracy"] > 60
+    share = found.numbers["accuracy"] / 100
+    # A pair is right or wrong, so its variance is known.
     expected = 196 * (share * (1 - share) / 400) ** 0.5
-    assert found["interval"] == pytest.approx(expected, abs=1e-3)
+    assert found.numbers["interval"] == pytest.approx(expected, abs=1e-3)
     train.write_preset(pairs, model, state, tmp_path / "preset")
     evaluate.write_results(tmp_path / "preset", [found])
     card = cards.render(tmp_path / "preset")
@@ -181,26 +172,25 @@ def test_a_recipe_of_descriptions_trains_and_is_measured(
         names = np.unique(labels)
         return dict(zip(names, np.eye(len(names)), strict=True))
 
-    monkeypatch.setitem(recipes.DESCRIPTIONS, "tiny", descriptions)
+    monkeypatch.setitem(datasets.DESCRIPTIONS, "tiny", descriptions)
     zero_shot = dataclasses.replace(
         recipe,
         model=lambda: km.models.ZeroShotPrototypicalNetwork(
             km.encoders.mlp((8,)), keras.layers.Dense(8)
         ),
-        stream="zero_shot",
-        shot=0,
+        stream=streams.ZeroShot("tiny", "train", way=4, queries=2),
     )
     model, state = train.train(zero_shot, tmp_path / "run", verbose=0)
     measured = recipes.Evaluation(
-        5, 0, dataset="tiny", stream="zero_shot", queries=5, episodes=8
+        streams.ZeroShot("tiny", way=5, queries=5), episodes=8
     )
     found = evaluate.evaluate(model, measured)
     train.write_preset(zero_shot, model, state, tmp_path / "preset")
     evaluate.write_results(tmp_path / "preset", [found])
     assert "5-way zero-shot" in cards.render(tmp_path / "preset")
-    nothing = dataclasses.replace(measured, dataset="omniglot-lake")
+    monkeypatch.delitem(datasets.DESCRIPTIONS, "tiny")
     with pytest.raises(ValueError, match="no data set with descriptions"):
-        recipes.stream(nothing)
+        measured.stream.elements(seed=0)
 
 
 def fake_birds(folder, classes=110, each=12, attributes=312):
@@ -245,12 +235,7 @@ def test_the_recipe_of_birds_runs_when_the_files_are_there(
     model, _ = train.train(birds, tmp_path / "again", verbose=0)
     found = evaluate.evaluate(model, dataclasses.replace(measured, episodes=4))
     # Chance is 2 %.
-    assert found["way"] == 50 and found["accuracy"] > 20
-
-
-def test_an_unknown_stream_is_an_error(recipe):
-    with pytest.raises(ValueError, match="Did you mean 'episodes'"):
-        recipes.stream(dataclasses.replace(recipe, stream="episode"))
+    assert found.record()["way"] == 50 and found.numbers["accuracy"] > 20
 
 
 def test_an_evaluation_counts_its_episodes_and_leaves_the_statistics(recipe):
@@ -259,8 +244,9 @@ def test_an_evaluation_counts_its_episodes_and_leaves_the_statistics(recipe):
     found = evaluate.evaluate(model, recipe.evaluations[0])
     again = evaluate.evaluate(model, recipe.evaluations[0])
     assert found == again
-    assert (found["statistics"], model.statistics) == ("running", "support")
-    assert 0 <= found["accuracy"] <= 100
+    assert found.record()["statistics"] == "running"
+    assert model.statistics == "support"
+    assert 0 <= found.numbers["accuracy"] <= 100
     episodes = evaluate.evaluation_episodes(recipe.evaluations[0])
     assert sum(len(query_y) for _, query_y in episodes) == 8
 
@@ -269,7 +255,7 @@ def test_an_unknown_recipe_or_data_set_lists_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'prototypical"):
         recipes.find("prototypical_network_glyph")
     with pytest.raises(ValueError, match="Did you mean 'omniglot"):
-        recipes.load_split("omniglott", "test")
+        datasets.load_split("omniglott", "test")
 
 
 @pytest.fixture
@@ -278,8 +264,6 @@ def sinusoids():
     network = keras.Sequential(
         [keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)]
     )
-    settings = dict(way=1, shot=10, stream="sinusoids", rotations=False)
-    settings.update(dataset="sinusoids", split="all")
     return recipes.Recipe(
         name="tiny_sinusoid",
         title="A tiny recipe of regression",
@@ -287,7 +271,7 @@ def sinusoids():
         model=lambda: km.models.Reptile(
             keras.models.clone_model(network), inner_loss="mean_squared_error"
         ),
-        queries=5,
+        stream=streams.Sinusoids(shot=10, queries=5),
         steps=6,
         tasks=2,
         epoch_steps=2,
@@ -296,10 +280,12 @@ def sinusoids():
         loss="mean_squared_error",
         evaluations=(
             recipes.Evaluation(
-                **settings, statistics="batch", inner_steps=3, episodes=8
+                streams.Sinusoids(shot=10),
+                statistics="batch",
+                inner_steps=3,
+                episodes=8,
             ),
         ),
-        **settings,
     )
 
 
@@ -344,7 +330,6 @@ def test_a_run_begins_with_the_network_of_a_preset(recipe, way):
                 ]
             )
         ),
-        way=way,
     )
     encoder, head = train.compiled_model(later).network.layers
     start_encoder, start_head = zoo.load(later.start).network.layers
@@ -369,7 +354,7 @@ def test_no_recipe_begins_with_weights_that_saw_its_test_classes(name):
     recipe = recipes.find(name)
     start = recipes.find(recipe.start)
     for field in ("dataset", "split", "rotations"):
-        assert getattr(recipe, field) == getattr(start, field)
+        assert recipe.record()[field] == start.record()[field]
 
 
 def test_recipes_say_where_they_begin_and_which_split_is_harder():

@@ -1,5 +1,6 @@
 """Every shipped preset is whole, described and as good as it says."""
 
+import dataclasses
 import json
 import os
 
@@ -8,7 +9,7 @@ import pytest
 
 import keras_meta as km
 import zoo
-from zoo import cards, evaluate, recipes
+from zoo import cards, evaluate, preset_folder, recipes
 
 FILES = {
     "README.md",
@@ -35,6 +36,7 @@ def test_there_are_presets():
 def test_a_preset_has_its_six_files_and_is_small(name):
     files = list((zoo.PRESETS / name).iterdir())
     assert {path.name for path in files} == FILES
+    assert set(preset_folder.FILES) == FILES
     assert sum(path.stat().st_size for path in files) < 2_000_000
 
 
@@ -47,31 +49,55 @@ def test_every_file_has_the_right_sum(name):
 
 @every_preset
 def test_the_card_is_up_to_date(name):
-    card = (zoo.PRESETS / name / "README.md").read_text("utf-8")
-    assert card == cards.render(zoo.PRESETS / name)
+    card = (zoo.PRESETS / name / "README.md").read_bytes()
+    assert card == cards.render(zoo.PRESETS / name).encode("utf-8")
+
+
+@every_preset
+def test_the_results_read_and_written_again_are_the_same_bytes(name, tmp_path):
+    results = preset_folder.read_results(zoo.PRESETS / name)
+    preset_folder.write_results(tmp_path, results)
+    written = (tmp_path / "results.json").read_bytes()
+    assert written == (zoo.PRESETS / name / "results.json").read_bytes()
 
 
 @every_preset
 def test_the_results_are_those_of_the_recipe(name):
-    measured = stored(name, "results.json")["evaluations"]
+    measured = preset_folder.read_results(zoo.PRESETS / name).evaluations
     asked = recipes.find(name).evaluations
     for found, evaluation in zip(measured, asked, strict=True):
-        fields = dict(found)
-        if "accuracy" in fields:
-            assert 0 < fields.pop("accuracy") <= 100
+        numbers = dict(found.numbers)
+        if "accuracy" in numbers:
+            assert 0 < numbers.pop("accuracy") <= 100
         else:
-            assert 0 < fields.pop("mean_squared_error") < 10
-        assert 0 <= fields.pop("interval") < 5
-        assert recipes.Evaluation(**fields) == evaluation
+            assert 0 < numbers.pop("mean_squared_error") < 10
+        assert 0 <= numbers.pop("interval") < 5
+        assert not numbers
+        assert found.evaluation == evaluation
 
 
 @every_preset
 def test_the_recipe_is_the_one_that_was_trained(name):
-    from zoo.train import describe
-
     trained = stored(name, "recipe.json")
-    for key, value in describe(recipes.find(name)).items():
+    # JSON has no tuples.
+    record = json.loads(json.dumps(recipes.find(name).record()))
+    # The same keys in the same order, and then what the training took.
+    assert list(trained) == [
+        *record,
+        "seconds",
+        "cpus",
+        "parameters",
+        "history",
+    ]
+    for key, value in record.items():
         assert trained[key] == value, key
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_measurement_is_read_as_it_was_written(name):
+    for evaluation in recipes.find(name).evaluations:
+        record = json.loads(json.dumps(evaluation.record()))
+        assert recipes.Evaluation.from_record(record) == evaluation
 
 
 @every_preset
@@ -83,21 +109,21 @@ def test_a_stored_task_gives_the_stored_output(name):
 
 @every_preset
 def test_the_accuracy_measured_again_agrees(name):
-    first = stored(name, "results.json")["evaluations"][0]
-    key = "accuracy" if "accuracy" in first else "mean_squared_error"
-    accuracy, interval = first.pop(key), first.pop("interval")
-    downloaded = first["dataset"].startswith("omniglot")
+    first = preset_folder.read_results(zoo.PRESETS / name).evaluations[0]
+    key = first.evaluation.stream.measure.key
+    downloaded = first.record()["dataset"].startswith("omniglot")
     if downloaded and not os.environ.get("TFDS_DATA_DIR"):
         pytest.skip("Omniglot is not here (TFDS_DATA_DIR is not set)")
     episodes = 100
     again = evaluate.evaluate(
         zoo.load(name),
-        recipes.Evaluation(**{**first, "episodes": episodes, "seed": 2}),
+        dataclasses.replace(first.evaluation, episodes=episodes, seed=2),
     )
     # The interval of so few episodes, four standard errors wide: where nearly
     # all is right, a few hard letters make a tail longer than a normal one.
-    allowed = interval * (first["episodes"] / episodes) ** 0.5 * 4 / 1.96
-    assert abs(again[key] - accuracy) < allowed
+    more = (first.evaluation.episodes / episodes) ** 0.5
+    allowed = first.numbers["interval"] * more * 4 / 1.96
+    assert abs(again.numbers[key] - first.numbers[key]) < allowed
 
 
 def test_the_readme_holds_the_current_table():

@@ -7,12 +7,19 @@ True
 
 import pathlib
 
+# The functions import what brings in TensorFlow when they are called, so that
+# the command line can silence TensorFlow first and shows its help at once.
+
 PRESETS = pathlib.Path(__file__).parent / "presets"
 
 
 def list_presets():
     """Names of the pretrained models that are here, sorted."""
-    return sorted(path.parent.name for path in PRESETS.glob("*/config.json"))
+    from zoo import preset_folder
+
+    return sorted(
+        path.name for path in PRESETS.glob("*") if preset_folder.is_preset(path)
+    )
 
 
 def preset_directory(name):
@@ -28,12 +35,13 @@ def preset_directory(name):
     Raises:
         ValueError: For an unknown name; the nearest are listed.
     """
-    if name in list_presets():
-        return PRESETS / name
-    if (pathlib.Path(name) / "config.json").is_file():
-        return pathlib.Path(name)
-    from zoo.recipes import RECIPES, unknown
+    from zoo import preset_folder
+    from zoo.recipes import RECIPES
+    from zoo.wording import unknown
 
+    for directory in (PRESETS / name, pathlib.Path(name)):
+        if preset_folder.is_preset(directory):
+            return directory
     if name in RECIPES:
         raise ValueError(
             f"{name!r} is a recipe without shipped weights: train it with "
@@ -60,8 +68,6 @@ def load(name):
     Raises:
         ValueError: For an unknown name, or a damaged preset.
     """
-    directory = preset_directory(name)
-    # Imported late, so that the command line can first silence TensorFlow.
-    from keras_meta import presets
+    from zoo import preset_folder
 
-    return presets.load(directory)
+    return preset_folder.read_model(preset_directory(name))

@@ -1,6 +1,5 @@
 """The command line: `python -m zoo`, installed as `keras-meta`."""
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -8,25 +7,11 @@ import pathlib
 import sys
 
 import zoo
+from zoo import flags
 from zoo.startup_lines import filter_startup_lines
 
-DESCRIPTION = """\
-Few-shot models: pretrained ones to use, recipes to train them again.
-
-A model is given by NAME: a preset of the zoo (see `list`) or a folder that
-`train` wrote. Accuracies are means over episodes with a 95% interval.
-"""
-EXAMPLES = """\
-examples:
-  keras-meta list
-  keras-meta evaluate prototypical_network_omniglot --way 20 --shot 1
-  keras-meta predict prototypical_network_omniglot --support my_symbols \\
-      --query scan1.png scan2.png
-  keras-meta train prototypical_network_glyphs --resume
-  keras-meta export prototypical_network_omniglot served
-  keras-meta plot prototypical_network_omniglot --output pictures
-"""
-
+# The commands import what brings in TensorFlow when they run, after `main`
+# has silenced it; the help comes at once.
 
 # Verification pairs in a histogram of scores.
 PAIRS = 2000
@@ -42,7 +27,7 @@ def main(arguments=None):
         Exit code: 0, or 1 after an error that is explained on standard
         error. Wrong usage exits with 2, an interrupt with 130.
     """
-    options = _parser().parse_args(arguments)
+    options = flags.parser(COMMANDS).parse_args(arguments)
     filter_startup_lines()
     try:
         options.command(options)
@@ -55,50 +40,35 @@ def main(arguments=None):
     return 0
 
 
-def _choose_threads(recipe):
-    """Sets TensorFlow's threads as a recipe's model runs fastest, if any."""
-    from keras_meta import threads
-
-    if recipe is None or not recipe.side_by_side:
-        return
-    # In a process that has used TensorFlow before it is too late for a
-    # faster run, and no reason not to run.
-    with contextlib.suppress(RuntimeError):
-        threads.set_threads(side_by_side=True)
-
-
 def list_command(options):
-    """Names, and for presets that were measured the first accuracy."""
-    from zoo import recipes
-    from zoo.evaluate import read_results
+    """Names, and the first measurement of presets that were measured."""
+    from zoo import preset_folder, recipes
 
     shipped = zoo.list_presets()
     for name in sorted({*shipped, *recipes.RECIPES}):
         if name not in shipped:
             print(f"{name:42} recipe only: keras-meta train {name}")
             continue
-        measured = read_results(zoo.PRESETS / name)
-        print(f"{name:42} {_sentence(measured[0]) if measured else ''}")
+        measured = preset_folder.read_results(zoo.PRESETS / name).evaluations
+        print(f"{name:42} {measured[0].sentence if measured else ''}")
 
 
 def show_command(options):
     """The card of a preset, or the recipe of one that is not trained."""
-    from zoo import recipes, train
+    from zoo import preset_folder, recipes
 
     if options.name in recipes.RECIPES and (
         options.name not in zoo.list_presets()
     ):
-        described = train.describe(recipes.find(options.name))
-        print(json.dumps(described, indent=1))
+        print(json.dumps(recipes.find(options.name).record(), indent=1))
         return
-    directory = zoo.preset_directory(options.name)
-    card = directory / "README.md"
-    if not card.exists():
+    card = preset_folder.read_card(zoo.preset_directory(options.name))
+    if card is None:
         raise ValueError(
             f"{options.name} has no card yet: measure it with "
             f"`keras-meta evaluate {options.name} --write`."
         )
-    print(card.read_text(encoding="utf-8"))
+    print(card)
 
 
 def train_command(options):
@@ -124,29 +94,29 @@ def train_command(options):
 
 def evaluate_command(options):
     """Runs the measurement of the flags, or all those of the recipe."""
-    from zoo import evaluate, recipes
+    from zoo import evaluate, preset_folder, recipes
 
     directory = zoo.preset_directory(options.name)
-    trained = _trained_recipe(directory)
+    trained = preset_folder.read_recipe(directory)
     recipe = recipes.RECIPES.get(trained.get("name"))
     _choose_threads(recipe)
     model = zoo.load(options.name)
-    flags = _given(options, recipes.Evaluation)
-    if options.write and flags:
+    given = flags.given(options, (*flags.STREAM_FLAGS, *flags.EVALUATION_FLAGS))
+    if options.write and given:
         raise ValueError(
             "`--write` stores the recipe's own measurements; leave out "
-            f"{', '.join('--' + name.replace('_', '-') for name in flags)}."
+            f"{flags.spelled(given)}."
         )
-    evaluations = [_evaluation(model, trained, flags)]
-    if recipe and not flags:
+    evaluations = [_evaluation(model, trained, options)]
+    if recipe and not given:
         evaluations = recipe.evaluations
     results = []
     for evaluation in evaluations:
         results.append(evaluate.evaluate(model, evaluation))
         if not options.json:
-            print(_sentence(results[-1]), flush=True)
+            print(results[-1].sentence, flush=True)
     if options.json:
-        print(json.dumps(results, indent=1))
+        print(json.dumps([found.record() for found in results], indent=1))
     if options.write:
         evaluate.write_results(directory, results)
 
@@ -187,61 +157,79 @@ def export_command(options):
 
 def plot_command(options):
     """Draws an episode, a map of embeddings and the learning curves."""
-    import keras_meta as km
-    from zoo import evaluate, pictures, recipes
+    from zoo import evaluate, pictures, preset_folder, recipes
 
-    trained = _trained_recipe(zoo.preset_directory(options.name))
+    trained = preset_folder.read_recipe(zoo.preset_directory(options.name))
     _choose_threads(recipes.RECIPES.get(trained.get("name")))
     model = zoo.load(options.name)
-    flags = {"episodes": 1, **_given(options, recipes.Evaluation)}
-    evaluation = _evaluation(model, trained, flags)
-    pairs = None
-    if isinstance(model, km.models.SiameseNetwork):
+    evaluation = dataclasses.replace(
+        _evaluation(model, trained, options), episodes=1
+    )
+    stream, pairs = evaluation.stream, None
+    if model.verifies_pairs and stream.pairs():
         pairs = evaluate.evaluation_episodes(
-            dataclasses.replace(evaluation, stream="pairs", episodes=PAIRS)
+            dataclasses.replace(
+                evaluation, stream=stream.pairs(), episodes=PAIRS
+            )
         )
-    for path in pictures.draw(
-        model,
-        evaluate.evaluation_episodes(evaluation),
-        options.output,
-        trained.get("history"),
-        options.method,
-        pairs,
-    ):
-        print(path)
+    with evaluate.as_asked(model, evaluation):
+        for path in pictures.draw(
+            model,
+            evaluate.evaluation_episodes(evaluation),
+            options.output,
+            trained.get("history"),
+            options.method,
+            pairs,
+            stream.curves(),
+        ):
+            print(path)
 
 
-def _given(options, kind):
-    """The fields of a dataclass for which a flag was given."""
-    values = {
-        field.name: getattr(options, field.name, None)
-        for field in dataclasses.fields(kind)
-    }
-    return {name: value for name, value in values.items() if value is not None}
+def _choose_threads(recipe):
+    """Sets TensorFlow's threads as a recipe's model runs fastest, if any."""
+    from keras_meta import threads
+
+    if recipe is None or not recipe.side_by_side:
+        return
+    # In a process that has used TensorFlow before it is too late for a
+    # faster run, and no reason not to run.
+    with contextlib.suppress(RuntimeError):
+        threads.set_threads(side_by_side=True)
 
 
-def _trained_recipe(directory):
-    """The dict of `recipe.json`; empty if the preset has none."""
-    path = directory / "recipe.json"
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))
+def _evaluation(model, trained, options):
+    """The measurement that the flags ask for.
 
+    Args:
+        model: The `EpisodicModel`.
+        trained: Dict of its `recipe.json`; empty if it has none.
+        options: The parsed flags; what they leave open is as in training.
 
-def _evaluation(model, trained, flags):
-    """The measurement of the flags, by default on the data of training."""
-    from zoo import recipes
+    Returns:
+        A `zoo.recipes.Evaluation`.
 
-    data = ("dataset", "rotations", "stream")
-    usual = {key: trained[key] for key in data if key in trained}
-    usual.update(way=model.fixed_way or 5, shot=1, statistics=model.statistics)
-    if usual.get("stream") == "pairs":
-        del usual["stream"]
-    elif usual.get("stream") == "zero_shot":
-        usual["shot"] = 0
-    elif usual.get("stream") == "sinusoids":
-        usual["shot"] = 10
-    return recipes.Evaluation(**{**usual, **flags})
+    Raises:
+        ValueError: For a flag that does not choose among such tasks.
+    """
+    from zoo import recipes, streams
+
+    stream = streams.Episodes(way=model.fixed_way or 5, shot=1)
+    if trained:
+        stream = streams.from_record(trained).as_measured(model.fixed_way)
+    given = flags.given(options, flags.STREAM_FLAGS)
+    fields = [field.name for field in dataclasses.fields(stream)]
+    foreign = [name for name in given if name not in fields]
+    if foreign:
+        own = [name for name in flags.STREAM_FLAGS if name in fields]
+        raise ValueError(
+            f"{options.name} is measured on {stream.noun}, which the flags "
+            f"{flags.spelled(own)} choose; leave out {flags.spelled(foreign)}."
+        )
+    asked = flags.given(options, flags.EVALUATION_FLAGS)
+    return recipes.Evaluation(
+        dataclasses.replace(stream, **given),
+        **{"statistics": model.statistics, **asked},
+    )
 
 
 def _table(rows, classes):
@@ -263,192 +251,15 @@ def _table(rows, classes):
     )
 
 
-def _sentence(found):
-    from zoo import cards
-
-    percent = " %" if "accuracy" in found else ""
-    return (
-        f"{cards.measured(found)}{percent} {cards.setting(found)}, "
-        f"{cards.data(found)}, batch norm: {found['statistics']}"
-    )
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="keras-meta",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name, command, summary):
-        sub = commands.add_parser(name, help=summary, description=summary)
-        sub.set_defaults(command=command)
-        return sub
-
-    add("list", list_command, "list the presets and recipes of the zoo")
-
-    sub = add("show", show_command, "print the card of a preset")
-    sub.add_argument("name", metavar="NAME")
-
-    sub = add("train", train_command, "train a recipe, with checkpoints")
-    sub.add_argument("name", metavar="NAME", help="a recipe (see list)")
-    sub.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue a stopped run from its last epoch",
-    )
-    sub.add_argument(
-        "--run-dir",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="where checkpoints go (default: runs/NAME)",
-    )
-    sub.add_argument(
-        "--output",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="where the preset goes (default: preset in the run folder)",
-    )
-    sub.add_argument(
-        "--steps",
-        type=_positive,
-        metavar="N",
-        help="instead of the recipe's; rounded up to whole epochs",
-    )
-    sub.add_argument(
-        "--seed", type=int, metavar="N", help="instead of the recipe's"
-    )
-    sub.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="write TensorBoard logs to the run folder",
-    )
-
-    sub = add(
-        "evaluate",
-        evaluate_command,
-        "measure a model: by default all measurements of its recipe, with "
-        "any of the flags that one",
-    )
-    sub.add_argument("name", metavar="NAME")
-    _add_evaluation_flags(sub)
-    sub.add_argument(
-        "--episodes",
-        type=_positive,
-        metavar="N",
-        help="how many (default: 1000)",
-    )
-    sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--write",
-        action="store_true",
-        help="store the recipe's measurements and the card in the preset",
-    )
-
-    sub = add(
-        "predict",
-        predict_command,
-        "learn classes from folders of pictures, then classify pictures",
-    )
-    sub.add_argument("name", metavar="NAME")
-    sub.add_argument(
-        "--support",
-        metavar="DIR",
-        required=True,
-        help="one folder of pictures per class",
-    )
-    sub.add_argument(
-        "--query",
-        metavar="FILE",
-        nargs="+",
-        required=True,
-        help="pictures to classify",
-    )
-    sub.add_argument(
-        "--json", action="store_true", help="print JSON instead of a table"
-    )
-
-    sub = add(
-        "export",
-        export_command,
-        "write a SavedModel that learns new classes inside its graph",
-    )
-    sub.add_argument("name", metavar="NAME")
-    sub.add_argument("directory", metavar="DIR", help="a new folder")
-
-    sub = add(
-        "plot",
-        plot_command,
-        "draw an episode, a map of embeddings and the learning curves",
-    )
-    sub.add_argument("name", metavar="NAME")
-    _add_evaluation_flags(sub)
-    sub.add_argument(
-        "--method",
-        choices=("pca", "tsne"),
-        default="pca",
-        help="how embeddings are mapped to the plane (default: pca)",
-    )
-    sub.add_argument(
-        "--output",
-        metavar="DIR",
-        type=pathlib.Path,
-        default=pathlib.Path("pictures"),
-        help="where the PNG files go (default: pictures)",
-    )
-    return parser
-
-
-def _positive(text):
-    """A positive integer of the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return number
-
-
-def _add_evaluation_flags(sub):
-    """Flags that choose episodes; None where they are not given."""
-    sub.add_argument(
-        "--dataset",
-        metavar="NAME",
-        help="omniglot, omniglot-lake, omniglot-random1200, glyphs, "
-        "glyph-combinations or cub (default: what it was trained on)",
-    )
-    sub.add_argument("--split", help="train, validation or test (default)")
-    for name, what in (
-        ("way", "classes in an episode (default: 5)"),
-        ("shot", "support examples per class (default: 1)"),
-        ("queries", "queries per class (default: 15)"),
-        ("seed", "which stream of episodes (default: 1)"),
-    ):
-        sub.add_argument(f"--{name}", type=int, metavar="N", help=what)
-    sub.add_argument(
-        "--statistics",
-        choices=("running", "batch", "support", "support_plus_one"),
-        help="batch-norm statistics (default: the model's own)",
-    )
-    sub.add_argument(
-        "--inner-steps",
-        type=int,
-        metavar="N",
-        help="gradient steps on the support (default: the model's own)",
-    )
-    sub.add_argument(
-        "--within-groups",
-        action="store_true",
-        default=None,
-        help="take the classes of an episode from one alphabet",
-    )
-    sub.add_argument(
-        "--rotations",
-        action=argparse.BooleanOptionalAction,
-        help="whether turned characters are classes of their own (default: "
-        "as in training)",
-    )
-
+COMMANDS = {
+    "list": list_command,
+    "show": show_command,
+    "train": train_command,
+    "evaluate": evaluate_command,
+    "predict": predict_command,
+    "export": export_command,
+    "plot": plot_command,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

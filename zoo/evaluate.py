@@ -1,25 +1,19 @@
 """Measures models; the only source of the numbers in `results.json`."""
 
 import contextlib
-import dataclasses
 import importlib.metadata
-import json
-import pathlib
 
-import keras
 import numpy as np
 
-import keras_meta as km
-from keras_meta import presets
-from zoo import recipes
+from zoo import cards, preset_folder
+from zoo.results import Result, Results
 
-RESULTS = "results.json"
 # Examples that go through the encoder at once.
 EXAMPLES_AT_ONCE = 4000
 
 
 def evaluation_episodes(evaluation):
-    """The episodes of a measurement.
+    """The tasks of a measurement.
 
     Args:
         evaluation: A `zoo.recipes.Evaluation`.
@@ -27,17 +21,14 @@ def evaluation_episodes(evaluation):
     Returns:
         A finite, batched `tf.data.Dataset`.
     """
-    episodes = recipes.stream(evaluation)
-    each = evaluation.way * (evaluation.shot + evaluation.queries)
-    tasks = max(1, EXAMPLES_AT_ONCE // each)
-    return episodes.take(evaluation.episodes).batch(tasks).prefetch(2)
+    stream = evaluation.stream
+    elements = stream.elements(evaluation.seed)
+    tasks = max(1, EXAMPLES_AT_ONCE // stream.examples_per_task)
+    return elements.take(evaluation.episodes).batch(tasks).prefetch(2)
 
 
 def evaluate(model, evaluation, verbose=0):
     """Runs one measurement.
-
-    The accuracy is the mean over episodes, or the share of pairs whose score
-    is on the right side of 1/2. For sinusoids it is the squared error.
 
     Args:
         model: An `EpisodicModel` with weights; it is compiled anew.
@@ -45,22 +36,55 @@ def evaluate(model, evaluation, verbose=0):
         verbose: As for `keras.Model.evaluate`.
 
     Returns:
-        Dict of the fields of `evaluation` with `accuracy`, in percent, or
-        `mean_squared_error`; and `interval`, the half width of its 95%
-        interval.
+        The `zoo.results.Result`, with the numbers of the stream's measure.
+
+    Raises:
+        ValueError: If the model has no such statistics or no inner steps.
     """
-    settings = {"statistics": evaluation.statistics}
+    measure = evaluation.stream.measure
+    with as_asked(model, evaluation):
+        # Keras wants a loss; this one fits predictions of any kind.
+        model.compile(loss="mse", metrics=[measure.metric(name=measure.key)])
+        logs = model.evaluate(
+            evaluation_episodes(evaluation), return_dict=True, verbose=verbose
+        )
+    return Result(evaluation, measure.numbers(logs))
+
+
+def as_asked(model, evaluation):
+    """Gives a model the statistics and inner steps of a measurement.
+
+    Args:
+        model: An `EpisodicModel`.
+        evaluation: A `zoo.recipes.Evaluation`.
+
+    Returns:
+        Context manager; at its end the model has its own again.
+
+    Raises:
+        ValueError: If the model has no such statistics or no inner steps.
+    """
+    values = {"statistics": evaluation.statistics}
     if evaluation.inner_steps is not None:
-        settings["evaluation_inner_steps"] = evaluation.inner_steps
-    measure = _squared_error if evaluation.stream == "sinusoids" else _accuracy
-    with _attributes(model, settings):
-        found = measure(model, evaluation, verbose)
-    return {**dataclasses.asdict(evaluation), **found}
+        if model.evaluation_inner_steps is None:
+            raise ValueError(
+                "`inner_steps` (`--inner-steps`) must be left out for a model "
+                "that takes no gradient steps on the support. Received: "
+                f"inner_steps={evaluation.inner_steps} for the model "
+                f"{model.name!r}"
+            )
+        values["evaluation_inner_steps"] = evaluation.inner_steps
+    return with_attributes(model, values)
 
 
 @contextlib.contextmanager
-def _attributes(model, values):
-    """Gives a model other values of its attributes for a while."""
+def with_attributes(model, values):
+    """Gives a model other values of its attributes for a while.
+
+    Args:
+        model: Any object.
+        values: Dict of the values by name.
+    """
     before = {name: getattr(model, name) for name in values}
     try:
         for name, value in values.items():
@@ -71,60 +95,29 @@ def _attributes(model, values):
             setattr(model, name, value)
 
 
-def _accuracy(model, evaluation, verbose):
-    """Accuracy and interval in percent."""
-    if evaluation.stream == "pairs":
-        metric = keras.metrics.BinaryAccuracy(name="accuracy")
-    else:
-        metric = km.metrics.AccuracyInterval(name="accuracy")
-    # Keras wants a loss; this one fits predictions of any kind.
-    model.compile(loss="mse", metrics=[metric])
-    logs = model.evaluate(
-        evaluation_episodes(evaluation), return_dict=True, verbose=verbose
-    )
-    accuracy = float(logs["accuracy"])
-    # A pair is right or wrong, so its variance is known.
-    binomial = 1.96 * (accuracy * (1 - accuracy) / evaluation.episodes) ** 0.5
-    interval = float(logs.get("accuracy_interval", binomial))
-    return {
-        "accuracy": round(100 * accuracy, 3),
-        "interval": round(100 * interval, 3),
-    }
-
-
-def _squared_error(model, evaluation, verbose):
-    """Mean over tasks of the squared error of their queries."""
-    tasks = evaluation_episodes(evaluation)
-    found = model.predict(tasks, verbose=verbose)
-    wanted = np.concatenate([query_y.numpy() for _, query_y in tasks])
-    errors = np.mean((found - wanted) ** 2, axis=(1, 2))
-    interval = 1.96 * errors.std() / len(errors) ** 0.5
-    return {
-        "mean_squared_error": round(float(errors.mean()), 4),
-        "interval": round(float(interval), 4),
-    }
-
-
 def sample_probabilities(model):
     """What a model makes of one small made-up task.
 
-    The number is stored with the results, so that a later version of the
-    library can show that it computes the same. An inner loop takes one step,
-    since ten of them make rounding errors visible.
+    The numbers are stored with the results, so that a later version of the
+    library can show that it computes the same. A gradient-based model takes
+    one inner step, since ten make rounding errors visible.
 
     Args:
         model: A built `EpisodicModel`.
 
     Returns:
-        Nested list `(query, way)`: 4 queries of noise and 2 shots of it, of
-        3 classes or as many as the model has outputs.
+        Nested list `(query, way)`: the probabilities of 4 queries of noise,
+        from 2 shots of noise of each of 3 classes, or of as many as the
+        model has outputs.
     """
     rng = np.random.RandomState(0)
     shape = model.example_shapes["query_x"]
     support_shape = model.example_shapes["support_x"]
     way = model.fixed_way or 3
-    one_step = hasattr(model, "evaluation_inner_steps")
-    with _attributes(model, {"evaluation_inner_steps": 1} if one_step else {}):
+    steps = {}
+    if model.evaluation_inner_steps is not None:
+        steps["evaluation_inner_steps"] = 1
+    with with_attributes(model, steps):
         task = model.adapt(
             rng.random_sample((1, 2 * way, *support_shape)).astype("float32"),
             np.tile(np.eye(way, dtype="float32"), (2, 1))[None],
@@ -141,29 +134,12 @@ def write_results(directory, results):
         directory: Folder of the preset.
         results: List of what `evaluate` returned.
     """
-    from zoo import cards
-
-    directory = pathlib.Path(directory)
+    model = preset_folder.read_model(directory)
     versions = {
         name: importlib.metadata.version(name)
         for name in ("keras", "tensorflow", "numpy")
     }
-    presets.write_json(
-        directory / RESULTS,
-        {
-            "evaluations": results,
-            "sample_probabilities": sample_probabilities(
-                presets.load(directory)
-            ),
-            "versions": versions,
-        },
+    preset_folder.write_results(
+        directory, Results(results, sample_probabilities(model), versions)
     )
     cards.write(directory)
-
-
-def read_results(directory):
-    """The list of measurements of a preset; empty if there are none."""
-    path = pathlib.Path(directory) / RESULTS
-    if not path.exists():
-        return []
-    return json.loads(path.read_text(encoding="utf-8"))["evaluations"]

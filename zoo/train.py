@@ -2,17 +2,16 @@
 
 import importlib.util
 import json
-import math
 import os
 import pathlib
 import time
 
 import keras
 
-import keras_meta as km
 import zoo
 from keras_meta import presets
-from zoo import recipes
+from zoo import preset_folder
+from zoo.recipes.recipe import LOSSES
 
 CHECKPOINT = "checkpoint.keras"
 STATE = "state.json"
@@ -41,7 +40,7 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
             the run was made with another recipe.
     """
     run_dir = pathlib.Path(run_dir)
-    described = describe(recipe)
+    described = recipe.record()
     if (run_dir / STATE).exists():
         if not resume:
             raise ValueError(
@@ -64,7 +63,7 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
         state["history"] = {}
         model = compiled_model(recipe)
     done = state["epochs"] * recipe.epoch_steps * recipe.tasks
-    elements = recipes.stream(recipe, done, recipe.augmentation)
+    elements = recipe.stream.elements(recipe.seed, done, recipe.augmentation)
     callbacks = [SaveEpoch(run_dir, state)]
     if tensorboard:
         callbacks.append(_tensorboard(run_dir / "tensorboard"))
@@ -98,17 +97,15 @@ def compiled_model(recipe):
     if recipe.start:
         _start_from(model, zoo.load(recipe.start))
     optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-    classifies = recipe.stream != "sinusoids"
     model.compile(
         optimizers[recipe.optimizer](
             schedule(recipe), global_clipnorm=recipe.clip_norm
         ),
-        recipes.LOSSES[recipe.loss](),
-        metrics=[km.metrics.AccuracyInterval()] if classifies else None,
-        # A step on sinusoids is over before Keras has asked for it.
-        steps_per_execution=1
-        if classifies
-        else math.gcd(50, recipe.epoch_steps),
+        LOSSES[recipe.loss](),
+        metrics=recipe.stream.training_metrics(),
+        steps_per_execution=recipe.stream.steps_per_execution(
+            recipe.epoch_steps
+        ),
     )
     return model
 
@@ -157,27 +154,6 @@ class SaveEpoch(keras.callbacks.Callback):
         presets.write_json(self.run_dir / STATE, self.state)
 
 
-def describe(recipe):
-    """A recipe as JSON holds it: what its outcome depends on.
-
-    Functions and classes are given by their names.
-    """
-
-    def plain(value):
-        if hasattr(value, "__dataclass_fields__"):
-            fields = {
-                k: plain(getattr(value, k)) for k in value.__dataclass_fields__
-            }
-            return {"class": type(value).__name__, **fields}
-        if isinstance(value, tuple):
-            return [plain(item) for item in value]
-        return value
-
-    skipped = ("model", "side_by_side", "evaluations")
-    fields = plain(recipe)
-    return {k: v for k, v in fields.items() if k not in skipped + ("class",)}
-
-
 def write_preset(recipe, model, state, directory):
     """Writes a trained model as a preset that is not measured yet.
 
@@ -187,15 +163,11 @@ def write_preset(recipe, model, state, directory):
         state: The dict of `state.json`.
         directory: Folder of the preset.
     """
-    directory = pathlib.Path(directory)
-    presets.save(model, directory)
-    # What was measured on older weights does not hold for these.
-    for name in ("results.json", "README.md"):
-        (directory / name).unlink(missing_ok=True)
-    presets.write_json(
-        directory / "recipe.json",
+    preset_folder.write_trained(
+        directory,
+        model,
         {
-            **describe(recipe),
+            **recipe.record(),
             "seconds": round(state["seconds"]),
             "cpus": os.cpu_count(),
             "parameters": model.count_params(),
@@ -205,4 +177,3 @@ def write_preset(recipe, model, state, directory):
             },
         },
     )
-    presets.write_sums(directory)

@@ -1,0 +1,81 @@
+"""The labelled data sets that presets are trained and measured on."""
+
+import keras_meta as km
+from keras_meta.data.cache import cache_folder
+from zoo.wording import unknown
+
+
+def cub_folder():
+    """The folder where the files of CUB-200-2011 must lie."""
+    return cache_folder().parent / "datasets" / "CUB_200_2011"
+
+
+# Loaders by name: (split, rotations) -> (examples, labels).
+DATASETS = {
+    "omniglot": lambda split, rotations: km.data.load_omniglot(
+        split, "vinyals", rotations
+    ),
+    "omniglot-105": lambda split, rotations: km.data.load_omniglot(
+        split, "vinyals", rotations, size=105
+    ),
+    "omniglot-lake": lambda split, rotations: km.data.load_omniglot(
+        split, "lake", rotations
+    ),
+    "omniglot-random1200": lambda split, rotations: km.data.load_omniglot(
+        split, "random1200", rotations
+    ),
+    "glyphs": lambda split, rotations: km.data.load_glyphs(split, rotations),
+    "glyph-combinations": lambda split, rotations: km.data.load_glyphs(
+        split, rotations, protocol="combinations"
+    ),
+    "cub": lambda split, _: km.data.load_cub(cub_folder(), split),
+}
+# Descriptions of the classes, for zero-shot learning: labels -> dict of a
+# vector for each label.
+DESCRIPTIONS = {
+    "glyphs": km.data.describe_glyphs,
+    "glyph-combinations": km.data.describe_glyphs,
+    "cub": lambda _: km.data.cub_attributes(cub_folder()),
+}
+
+
+def load_split(dataset, split, rotations=True):
+    """Loads one split of a data set.
+
+    Args:
+        dataset: A name of `DATASETS`.
+        split: `"train"`, `"validation"`, `"test"` or `"trainval"`, as far as
+            the data set has them.
+        rotations: Whether each class turned by 90, 180 and 270 degrees is a
+            new class; has no effect on `"cub"`, which holds features.
+
+    Returns:
+        `(examples, labels)`: array or image source `(n, ...)`, and array
+        `(n,)` of str.
+
+    Raises:
+        ValueError: For an unknown data set or split.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(unknown("data set", dataset, DATASETS))
+    return DATASETS[dataset](split, rotations)
+
+
+def describe_classes(dataset, labels):
+    """Describes the classes of a data set, for zero-shot learning.
+
+    Args:
+        dataset: A name of `DESCRIPTIONS`.
+        labels: Array `(n,)` of str, as `load_split` returns it.
+
+    Returns:
+        Dict with an array `(attributes,)` for each label.
+
+    Raises:
+        ValueError: If the data set has no descriptions.
+    """
+    if dataset not in DESCRIPTIONS:
+        raise ValueError(
+            unknown("data set with descriptions", dataset, DESCRIPTIONS)
+        )
+    return DESCRIPTIONS[dataset](labels)

@@ -1,0 +1,254 @@
+"""The flags of the command line: what each command takes."""
+
+import argparse
+import pathlib
+
+DESCRIPTION = """\
+Few-shot models: pretrained ones to use, recipes to train them again.
+
+A model is given by NAME: a preset of the zoo (see `list`) or a folder that
+`train` wrote. Accuracies are means over episodes with a 95% interval.
+"""
+EXAMPLES = """\
+examples:
+  keras-meta list
+  keras-meta evaluate prototypical_network_omniglot --way 20 --shot 1
+  keras-meta predict prototypical_network_omniglot --support my_symbols \\
+      --query scan1.png scan2.png
+  keras-meta train prototypical_network_glyphs --resume
+  keras-meta export prototypical_network_omniglot served
+  keras-meta plot prototypical_network_omniglot --output pictures
+"""
+# Flags that choose the tasks of a measurement, by the stream's fields; None
+# where they are not given.
+STREAM_FLAGS = (
+    "dataset",
+    "split",
+    "way",
+    "shot",
+    "queries",
+    "within_groups",
+    "rotations",
+)
+# Flags that choose how it is made, by the evaluation's fields.
+EVALUATION_FLAGS = ("seed", "statistics", "inner_steps", "episodes")
+
+
+def parser(commands):
+    """The parser of the command line.
+
+    Args:
+        commands: Dict of the functions to run, by the name of the command;
+            `parse_args` puts the chosen one into `options.command`.
+
+    Returns:
+        `argparse.ArgumentParser`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="keras-meta",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (summary, add_flags) in COMMANDS.items():
+        command = subparsers.add_parser(name, help=summary, description=summary)
+        command.set_defaults(command=commands[name])
+        add_flags(command)
+    return parser
+
+
+def given(options, names):
+    """The flags that were given.
+
+    Args:
+        options: What `parse_args` returned.
+        names: Which flags, with underscores.
+
+    Returns:
+        Dict of their values.
+    """
+    values = {name: getattr(options, name, None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def spelled(names):
+    """Flags as they are typed, such as `--way, --inner-steps`."""
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def _list(command):
+    """`list` has no flags."""
+
+
+def _show(command):
+    command.add_argument("name", metavar="NAME")
+
+
+def _train(command):
+    command.add_argument("name", metavar="NAME", help="a recipe (see list)")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue a stopped run from its last epoch",
+    )
+    command.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        type=pathlib.Path,
+        help="where checkpoints go (default: runs/NAME)",
+    )
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        type=pathlib.Path,
+        help="where the preset goes (default: preset in the run folder)",
+    )
+    command.add_argument(
+        "--steps",
+        type=_positive,
+        metavar="N",
+        help="instead of the recipe's; rounded up to whole epochs",
+    )
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="instead of the recipe's"
+    )
+    command.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write TensorBoard logs to the run folder",
+    )
+
+
+def _evaluate(command):
+    command.add_argument("name", metavar="NAME")
+    _choice_of_episodes(command)
+    command.add_argument(
+        "--episodes",
+        type=_positive,
+        metavar="N",
+        help="how many (default: 1000)",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--write",
+        action="store_true",
+        help="store the recipe's measurements and the card in the preset",
+    )
+
+
+def _predict(command):
+    command.add_argument("name", metavar="NAME")
+    command.add_argument(
+        "--support",
+        metavar="DIR",
+        required=True,
+        help="one folder of pictures per class",
+    )
+    command.add_argument(
+        "--query",
+        metavar="FILE",
+        nargs="+",
+        required=True,
+        help="pictures to classify",
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print JSON instead of a table"
+    )
+
+
+def _export(command):
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("directory", metavar="DIR", help="a new folder")
+
+
+def _plot(command):
+    command.add_argument("name", metavar="NAME")
+    _choice_of_episodes(command)
+    command.add_argument(
+        "--method",
+        choices=("pca", "tsne"),
+        default="pca",
+        help="how embeddings are mapped to the plane (default: pca)",
+    )
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        type=pathlib.Path,
+        default=pathlib.Path("pictures"),
+        help="where the PNG files go (default: pictures)",
+    )
+
+
+def _choice_of_episodes(command):
+    """Flags of a measurement that `evaluate` and `plot` share."""
+    command.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="omniglot, omniglot-lake, omniglot-random1200, glyphs, "
+        "glyph-combinations or cub (default: what it was trained on)",
+    )
+    command.add_argument("--split", help="train, validation or test (default)")
+    for name, what in (
+        ("way", "classes in an episode (default: 5)"),
+        ("shot", "support examples per class (default: 1)"),
+        ("queries", "queries per class (default: 15)"),
+        ("seed", "which stream of episodes (default: 1)"),
+    ):
+        command.add_argument(f"--{name}", type=int, metavar="N", help=what)
+    command.add_argument(
+        "--statistics",
+        choices=("running", "batch", "support", "support_plus_one"),
+        help="batch-norm statistics (default: the model's own)",
+    )
+    command.add_argument(
+        "--inner-steps",
+        type=int,
+        metavar="N",
+        help="gradient steps on the support (default: the model's own)",
+    )
+    command.add_argument(
+        "--within-groups",
+        action="store_true",
+        default=None,
+        help="take the classes of an episode from one alphabet",
+    )
+    command.add_argument(
+        "--rotations",
+        action=argparse.BooleanOptionalAction,
+        help="whether turned characters are classes of their own (default: "
+        "as in training)",
+    )
+
+
+def _positive(text):
+    """A positive integer of the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return number
+
+
+# By name: the summary, and the function that adds the flags.
+COMMANDS = {
+    "list": ("list the presets and recipes of the zoo", _list),
+    "show": ("print the card of a preset", _show),
+    "train": ("train a recipe, with checkpoints", _train),
+    "evaluate": (
+        "measure a model: by default all measurements of its recipe, with "
+        "any of the flags that one",
+        _evaluate,
+    ),
+    "predict": (
+        "learn classes from folders of pictures, then classify pictures",
+        _predict,
+    ),
+    "export": (
+        "write a SavedModel that learns new classes inside its graph",
+        _export,
+    ),
+    "plot": (
+        "draw an episode, a map of embeddings and the learning curves",
+        _plot,
+    ),
+}

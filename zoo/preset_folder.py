@@ -1,0 +1,114 @@
+"""The six files of a preset: their names, reading and writing.
+
+| file | holds | written by |
+|---|---|---|
+| `config.json` | the model's config | `write_trained` |
+| `model.weights.h5` | its weights | `write_trained` |
+| `recipe.json` | how it was trained | `write_trained` |
+| `results.json` | what was measured | `write_results` |
+| `README.md` | the card, made of the two | `write_card` |
+| `SHA256SUMS` | the sums of all others | each of them |
+"""
+
+import json
+import pathlib
+
+from keras_meta import presets
+from keras_meta.presets import CONFIG, SUMS, WEIGHTS
+from zoo.results import Results
+
+RECIPE = "recipe.json"
+RESULTS = "results.json"
+CARD = "README.md"
+FILES = (CONFIG, WEIGHTS, RECIPE, RESULTS, CARD, SUMS)
+
+
+def is_preset(directory):
+    """Whether a folder holds a preset, measured or not."""
+    return (pathlib.Path(directory) / CONFIG).is_file()
+
+
+def read_model(directory):
+    """The model of a preset: see `keras_meta.presets.load`."""
+    return presets.load(directory)
+
+
+def read_recipe(directory):
+    """How a preset was trained.
+
+    Args:
+        directory: Folder of the preset.
+
+    Returns:
+        The dict of `recipe.json`; empty if there is none.
+    """
+    return _read_json(directory, RECIPE) or {}
+
+
+def read_results(directory):
+    """What was measured of a preset.
+
+    Args:
+        directory: Folder of the preset.
+
+    Returns:
+        The `zoo.results.Results` of `results.json`; empty ones if there are
+        none.
+    """
+    record = _read_json(directory, RESULTS)
+    return Results() if record is None else Results.from_record(record)
+
+
+def read_card(directory):
+    """The text of a preset's card; None if there is none."""
+    path = pathlib.Path(directory) / CARD
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def write_trained(directory, model, recipe):
+    """Writes a trained model as a preset that is not measured yet.
+
+    Args:
+        directory: Folder of the preset; made if it is missing.
+        model: The trained model.
+        recipe: Dict for `recipe.json`.
+    """
+    directory = pathlib.Path(directory)
+    presets.save(model, directory)
+    # What was measured on older weights does not hold for these.
+    for name in (RESULTS, CARD):
+        (directory / name).unlink(missing_ok=True)
+    presets.write_json(directory / RECIPE, recipe)
+    presets.write_sums(directory)
+
+
+def write_results(directory, results):
+    """Writes what was measured of a preset.
+
+    Args:
+        directory: Folder of the preset.
+        results: `zoo.results.Results`.
+    """
+    directory = pathlib.Path(directory)
+    presets.write_json(directory / RESULTS, results.record())
+    presets.write_sums(directory)
+
+
+def write_card(directory, text):
+    """Writes the card of a preset.
+
+    Args:
+        directory: Folder of the preset.
+        text: Markdown.
+    """
+    directory = pathlib.Path(directory)
+    (directory / CARD).write_text(text, encoding="utf-8")
+    presets.write_sums(directory)
+
+
+def _read_json(directory, name):
+    """The value of a JSON file; None if there is no such file."""
+    path = pathlib.Path(directory) / name
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,106 @@
+"""Prototypical Networks on Omniglot and on the embedded glyphs."""
+
+import dataclasses
+
+import keras_meta as km
+from zoo.recipes.omniglot import (
+    DISTORTION,
+    DRAWING,
+    DRAWINGS_28,
+    four_settings,
+)
+from zoo.recipes.papers import SNELL
+from zoo.recipes.recipe import Evaluation, Recipe, compared_with_paper
+from zoo.streams import Episodes
+
+
+def _prototypical_network():
+    return km.models.PrototypicalNetwork(
+        encoder=km.encoders.conv4(filters=64),
+        preprocessing=DRAWINGS_28,
+        name="prototypical_network",
+    )
+
+
+def _test(dataset, way, shot, **fields):
+    return Evaluation(
+        Episodes(dataset, way=way, shot=shot, rotations=dataset != "glyphs"),
+        **fields,
+    )
+
+
+OMNIGLOT = Recipe(
+    name="prototypical_network_omniglot",
+    title="Prototypical Network, Conv-4, trained on Omniglot",
+    paper=SNELL,
+    model=_prototypical_network,
+    stream=Episodes("omniglot", "trainval", way=60, shot=1, queries=5),
+    steps=24_000,
+    restarts=1,
+    augmentation=DRAWING,
+    changes=compared_with_paper(
+        kept=(
+            "60-way episodes",
+            "training on train and validation characters",
+            "Adam at 0.001",
+        ),
+        changed=(
+            "a fixed number of episodes with cosine decay and one warm restart instead of halving and early stopping",
+            DISTORTION,
+        ),
+    ),
+    evaluations=(
+        *four_settings(98.8, 99.7, 96.0, 98.9),
+        _test("omniglot", 20, 1, statistics="batch"),
+        _test("omniglot", 20, 1, statistics="support"),
+        _test("glyphs", 5, 1),
+        _test("glyphs", 20, 1),
+    ),
+)
+
+OMNIGLOT_LAKE = dataclasses.replace(
+    OMNIGLOT,
+    name="prototypical_network_omniglot_lake",
+    title="Prototypical Network, Conv-4, trained on Omniglot's background set",
+    stream=dataclasses.replace(
+        OMNIGLOT.stream, dataset="omniglot-lake", split="train"
+    ),
+    steps=3_000,
+    restarts=0,
+    changes=f"The recipe of {OMNIGLOT.name}, on the 30 background alphabets alone and with fewer episodes, so that Lake's evaluation alphabets are unseen.",
+    evaluations=(
+        _test("omniglot-lake", 5, 1),
+        _test("omniglot-lake", 20, 1),
+        Evaluation(
+            Episodes(
+                "omniglot-lake",
+                way=20,
+                shot=1,
+                rotations=False,
+                within_groups=True,
+            )
+        ),
+    ),
+)
+
+GLYPHS = dataclasses.replace(
+    OMNIGLOT,
+    name="prototypical_network_glyphs",
+    title="Prototypical Network, Conv-4, trained on the embedded glyphs",
+    stream=dataclasses.replace(
+        OMNIGLOT.stream, dataset="glyphs", split="train", rotations=False
+    ),
+    steps=3_000,
+    restarts=0,
+    changes=f"The recipe of {OMNIGLOT.name} on another data set, without rotations as classes (many letters look the same when they are turned) and with fewer episodes.",
+    evaluations=(
+        _test("glyphs", 5, 1),
+        _test("glyphs", 5, 5),
+        _test("glyphs", 20, 1),
+        _test("glyphs", 20, 5),
+        _test("omniglot", 5, 1),
+        _test("omniglot", 20, 1),
+    ),
+)
+
+RECIPES = (OMNIGLOT, OMNIGLOT_LAKE, GLYPHS)

@@ -1,0 +1,189 @@
+"""What a recipe and a measurement are, and how files hold them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from zoo import streams
+from zoo.stream import Stream
+from zoo.wording import count
+
+# What recipes minimise, by name.
+LOSSES = {
+    "cross_entropy": lambda: keras.losses.CategoricalCrossentropy(
+        from_logits=True
+    ),
+    "binary_cross_entropy": keras.losses.BinaryCrossentropy,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+}
+
+# The order of keys in the files. The stream is spread among them; keys of a
+# kind of stream that are not here come last.
+RECIPE_LAYOUT = (
+    "name",
+    "title",
+    "paper",
+    "dataset",
+    "split",
+    "way",
+    "shot",
+    "queries",
+    "steps",
+    "tasks",
+    "rotations",
+    "learning_rate",
+    "optimizer",
+    "restarts",
+    "epoch_steps",
+    "start",
+    "augmentation",
+    "seed",
+    "stream",
+    "within_groups",
+    "loss",
+    "clip_norm",
+    "changes",
+)
+EVALUATION_LAYOUT = (
+    "way",
+    "shot",
+    "queries",
+    "dataset",
+    "split",
+    "rotations",
+    "within_groups",
+    "statistics",
+    "episodes",
+    "seed",
+    "stream",
+    "inner_steps",
+    "published",
+)
+# Not stored: the code, how fast it runs, and what has a file of its own.
+NOT_STORED = ("model", "side_by_side", "evaluations")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One measurement: on which tasks, on how many, and how.
+
+    Attributes:
+        stream: A `zoo.stream.Stream`: which tasks.
+        statistics: The model's batch-norm statistics.
+        episodes: How many tasks.
+        seed: Which sequence of tasks.
+        inner_steps: Those of a gradient-based model, by default its own.
+        published: What the paper reports, in the unit of the measure; None
+            if it reports nothing.
+    """
+
+    stream: Stream
+    statistics: str = "running"
+    episodes: int = 1000
+    seed: int = 1
+    inner_steps: int | None = None
+    published: float | None = None
+
+    @property
+    def setting(self):
+        """What a task is and how many inner steps are taken, in words."""
+        if self.inner_steps is None:
+            return self.stream.setting
+        return f"{self.stream.setting}, {count(self.inner_steps, 'inner step')}"
+
+    def record(self):
+        """The flat dict that `results.json` holds."""
+        return _laid_out(self, EVALUATION_LAYOUT)
+
+    @classmethod
+    def from_record(cls, record):
+        """Makes the measurement of a dict of `record`; ignores other keys."""
+        own = {
+            field.name: record[field.name]
+            for field in dataclasses.fields(cls)
+            if field.name != "stream"
+        }
+        return cls(stream=streams.from_record(record), **own)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a preset is trained and measured.
+
+    Training takes `steps` steps on `tasks` tasks of the `stream` each, and
+    minimises the `loss`, one of `LOSSES`.
+
+    The `optimizer` is `"adam"`, whose learning rate falls from
+    `learning_rate` to zero along a cosine, or `"sgd"`, where it falls along
+    a line, as in Reptile. Each of the `restarts` is another cosine, half as
+    high and half as long as the one before. Gradients are scaled to a norm
+    of `clip_norm` at most. The model is saved every `epoch_steps` steps.
+
+    Training begins with the weights of the preset `start`, if one is named;
+    layers whose weights have other shapes there keep their random ones. The
+    preset must be trained on the same split.
+
+    With `side_by_side` each task is computed on one core. This changes how
+    fast the training is, not its outcome.
+    """
+
+    name: str
+    title: str
+    paper: str
+    model: Callable
+    stream: Stream
+    steps: int
+    tasks: int = 1
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    restarts: int = 0
+    epoch_steps: int = 200
+    start: str | None = None
+    augmentation: object = None
+    seed: int = 0
+    loss: str = "cross_entropy"
+    clip_norm: float | None = None
+    side_by_side: bool = False
+    changes: str = ""
+    evaluations: tuple = ()
+
+    def record(self):
+        """The flat dict that `recipe.json` holds: what the outcome depends on.
+
+        The model is not in it.
+        """
+        return _laid_out(self, RECIPE_LAYOUT)
+
+
+def compared_with_paper(kept, changed):
+    """What a card says of a recipe: what is the paper's and what is not.
+
+    Args:
+        kept, changed: Sequences of clauses.
+    """
+    return f"As in the paper: {', '.join(kept)}. Changed: {'; '.join(changed)}."
+
+
+def _laid_out(thing, layout):
+    """A recipe or an evaluation and its stream as one dict in order."""
+    record = {
+        field.name: _plain(getattr(thing, field.name))
+        for field in dataclasses.fields(thing)
+        if field.name not in NOT_STORED
+    }
+    record.update(thing.stream.record())
+    return {key: record[key] for key in [*layout, *record] if key in record}
+
+
+def _plain(value):
+    """A value as JSON holds it; a dataclass is a dict with its class."""
+    if dataclasses.is_dataclass(value):
+        fields = {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return {"class": type(value).__name__, **fields}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,318 @@
+"""The kinds of tasks that presets are trained and measured on.
+
+A new kind is one class here, named in `KINDS`. Recipes, training,
+measurements, cards, pictures and the command line ask the stream what they
+need to know, and never what kind it is.
+"""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+
+import keras_meta as km
+from zoo import datasets, measures
+from zoo.stream import Stream
+from zoo.wording import unknown
+
+REGRESSION_USAGE = """\
+task = model.adapt(x[None], y[None])   # points (n, 1) and their values
+model.infer(task, new_x[None])
+model.export("served")                 # a SavedModel that learns new tasks\
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledStream(Stream):
+    """Tasks made of the classes of a data set.
+
+    `rotations` tells whether each class turned by 90, 180 and 270 degrees is
+    a new class.
+    """
+
+    dataset: str = "omniglot"
+    split: str = "test"
+    _: dataclasses.KW_ONLY
+    rotations: bool = True
+
+    # Whether the classes of a task come from one alphabet, say; a field of
+    # the kinds that offer it.
+    within_groups = False
+
+    def load(self):
+        """`(examples, labels)` of the split."""
+        return datasets.load_split(self.dataset, self.split, self.rotations)
+
+    @property
+    def data(self):
+        words = f"{self.dataset} {self.split}"
+        if self.within_groups:
+            words += ", within one alphabet"
+        if not self.rotations and self.dataset.startswith("omniglot"):
+            words += ", not rotated"
+        return words
+
+    @property
+    def trained_on(self):
+        turned = "without rotations"
+        if self.rotations:
+            turned = "each class also turned by 90, 180 and 270 degrees as "
+            turned += "new ones"
+        return f"`{self.dataset}`, split `{self.split}`, {turned}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Episodes(LabelledStream):
+    """Classification of `way` classes from `shot` examples of each.
+
+    `queries` are per class. With `within_groups` all classes of an episode
+    come from one group of the data set: an alphabet or a script.
+    """
+
+    _: dataclasses.KW_ONLY
+    way: int
+    shot: int
+    queries: int = 15
+    within_groups: bool = False
+
+    kind = "episodes"
+    noun = "episodes"
+
+    def elements(self, seed, start=0, augmentation=None):
+        examples, labels = self.load()
+        return km.data.episode_dataset(
+            examples,
+            labels,
+            way=self.way,
+            shot=self.shot,
+            queries=self.queries,
+            seed=seed,
+            start=start,
+            groups=_groups(self, labels),
+            augmentation=augmentation,
+        )
+
+    @property
+    def examples_per_task(self):
+        return self.way * (self.shot + self.queries)
+
+    @property
+    def setting(self):
+        return f"{self.way}-way {self.shot}-shot"
+
+    def as_measured(self, fixed_way):
+        return _test_episodes(self, fixed_way)
+
+    def pairs(self):
+        return Pairs(
+            self.dataset,
+            self.split,
+            rotations=self.rotations,
+            within_groups=self.within_groups,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs(LabelledStream):
+    """Verification: are two examples of one class?
+
+    With `within_groups` both examples come from one alphabet or script.
+    """
+
+    _: dataclasses.KW_ONLY
+    within_groups: bool = False
+
+    kind = "pairs"
+    noun = "pairs"
+    measure = measures.PAIR_ACCURACY
+    stored_constants = {"way": 1, "shot": 1, "queries": 1}
+    examples_per_task = 2
+    setting = "pairs"
+
+    def elements(self, seed, start=0, augmentation=None):
+        examples, labels = self.load()
+        return km.data.pair_dataset(
+            examples,
+            labels,
+            seed=seed,
+            start=start,
+            groups=_groups(self, labels),
+            augmentation=augmentation,
+        )
+
+    def training_metrics(self):
+        # `AccuracyInterval` compares classes, and a pair has only one.
+        return [keras.metrics.BinaryAccuracy(name="pair_accuracy")]
+
+    def meta_batch(self, tasks):
+        within = " within one alphabet each" if self.within_groups else ""
+        return f"{tasks} pairs{within}"
+
+    def as_measured(self, fixed_way):
+        return _test_episodes(self, fixed_way)
+
+    def pairs(self):
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroShot(LabelledStream):
+    """Classification of `way` classes from a description of each.
+
+    `queries` are per class. The data set needs descriptions of its classes
+    (`zoo.datasets.DESCRIPTIONS`).
+    """
+
+    _: dataclasses.KW_ONLY
+    way: int
+    queries: int = 15
+
+    kind = "zero_shot"
+    noun = "zero-shot episodes"
+    stored_constants = {"shot": 0, "within_groups": False}
+
+    def elements(self, seed, start=0, augmentation=None):
+        examples, labels = self.load()
+        return km.data.zero_shot_dataset(
+            examples,
+            labels,
+            datasets.describe_classes(self.dataset, labels),
+            way=self.way,
+            queries=self.queries,
+            seed=seed,
+            start=start,
+            augmentation=augmentation,
+        )
+
+    @property
+    def examples_per_task(self):
+        return self.way * self.queries
+
+    @property
+    def setting(self):
+        return f"{self.way}-way zero-shot"
+
+    def as_measured(self, fixed_way):
+        return dataclasses.replace(
+            self, split="test", way=fixed_way or 5, queries=15
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sinusoids(Stream):
+    """Regression of sine waves; `shot` and `queries` are points of one."""
+
+    _: dataclasses.KW_ONLY
+    shot: int
+    queries: int = 15
+
+    kind = "sinusoids"
+    noun = "sinusoids"
+    measure = measures.SQUARED_ERROR
+    usage = REGRESSION_USAGE
+    batch_norm = False
+    stored_constants = {
+        "way": 1,
+        "dataset": "sinusoids",
+        "split": "all",
+        "rotations": False,
+        "within_groups": False,
+    }
+    data = "sinusoids"
+    trained_on = "sinusoids, drawn at random"
+
+    def elements(self, seed, start=0, augmentation=None):
+        if augmentation is not None:
+            raise ValueError(
+                "`augmentation` must be None for sinusoids, which are not "
+                f"images. Received: augmentation={augmentation!r}"
+            )
+        return km.data.sinusoid_dataset(
+            shot=self.shot, queries=self.queries, seed=seed, start=start
+        )
+
+    def training_metrics(self):
+        return []
+
+    def steps_per_execution(self, epoch_steps):
+        # A step takes less time than Keras needs to ask for it.
+        return math.gcd(50, epoch_steps)
+
+    @property
+    def examples_per_task(self):
+        return self.shot + self.queries
+
+    @property
+    def setting(self):
+        return f"{self.shot}-shot"
+
+    def as_measured(self, fixed_way):
+        return Sinusoids(shot=10)
+
+    def curves(self):
+        """One wave, from 5 points and from 10.
+
+        As in figure 2 of Finn et al. 2017, the 5 are in one half of the
+        range: what is right in the other half was learned from other waves.
+        The points are spread evenly, so that no lucky draw decides what the
+        figure shows.
+        """
+
+        def wave(x):
+            return 4 * np.sin(x - math.pi / 3)
+
+        x = np.linspace(-5, 5, 201, dtype="float32")
+        supports = {
+            "5 support points, all at x > 0": np.linspace(0.5, 4.5, 5),
+            "10 support points": np.linspace(-4.5, 4.5, 10),
+        }
+        return [
+            {
+                "title": title,
+                "support_x": points.astype("float32"),
+                "support_y": wave(points).astype("float32"),
+                "x": x,
+                "target": wave(x),
+            }
+            for title, points in supports.items()
+        ]
+
+
+def _test_episodes(stream, fixed_way):
+    """Episodes of the test classes of a stream's data set."""
+    return Episodes(
+        stream.dataset,
+        "test",
+        way=fixed_way or 5,
+        shot=1,
+        rotations=stream.rotations,
+    )
+
+
+def _groups(stream, labels):
+    """The group of each label; None for a stream that ignores groups."""
+    return km.data.label_groups(labels) if stream.within_groups else None
+
+
+KINDS = {kind.kind: kind for kind in (Episodes, Pairs, ZeroShot, Sinusoids)}
+
+
+def from_record(record):
+    """Makes the stream of a stored dict.
+
+    Args:
+        record: Dict with what `Stream.record` returned; other keys are
+            ignored.
+
+    Returns:
+        A `Stream`.
+
+    Raises:
+        ValueError: For an unknown kind; the nearest are listed.
+    """
+    kind = record["stream"]
+    if kind not in KINDS:
+        raise ValueError(unknown("stream", kind, KINDS))
+    fields = dataclasses.fields(KINDS[kind])
+    return KINDS[kind](**{field.name: record[field.name] for field in fields})
