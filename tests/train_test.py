@@ -104,6 +104,26 @@ def test_a_run_is_not_overwritten_nor_mixed_up(recipe, tmp_path):
     assert state["epochs"] == 3
 
 
+def test_a_run_is_not_resumed_with_another_model(recipe, tmp_path):
+    """`recipe.json` does not hold the model, the state of a run does."""
+    train.train(recipe, tmp_path, verbose=0)
+    wider = dataclasses.replace(
+        recipe,
+        model=lambda: km.models.PrototypicalNetwork(
+            km.encoders.mlp((9,)), preprocessing=km.Preprocessing(size=8)
+        ),
+    )
+    assert wider.record() == recipe.record()
+    with pytest.raises(ValueError, match="made with another model"):
+        train.train(wider, tmp_path, resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("field", ["loss", "optimizer"])
+def test_an_unknown_name_in_a_recipe_is_an_error(recipe, field):
+    with pytest.raises(ValueError, match=f"`{field}` must be one of"):
+        dataclasses.replace(recipe, **{field: "best"})
+
+
 def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
     model, state = train.train(recipe, tmp_path / "run", verbose=0)
     preset = tmp_path / "preset"
@@ -128,8 +148,10 @@ def test_a_preset_is_written_measured_and_described(recipe, tmp_path):
     assert not (preset / "results.json").exists()
 
 
-def test_a_recipe_of_pairs_trains_and_is_measured(recipe, tmp_path):
-    pairs = dataclasses.replace(
+@pytest.fixture
+def pairs(recipe):
+    """A Siamese network that is trained on pairs."""
+    return dataclasses.replace(
         recipe,
         model=lambda: km.models.SiameseNetwork(
             keras.Sequential(
@@ -146,8 +168,29 @@ def test_a_recipe_of_pairs_trains_and_is_measured(recipe, tmp_path):
         augmentation=None,
         learning_rate=0.01,
     )
+
+
+def test_random_weights_do_not_look_right_on_pairs(pairs):
+    """A pair has one class, so the largest of its scores says nothing."""
+    model = pairs.model()
+    train.compile_model(model, pairs)
+    drawn = pairs.stream.elements(seed=0).batch(64).take(4)
+    scores = model.predict(drawn, verbose=0)
+    same = np.concatenate([query_y for _, query_y in drawn])
+    share = np.mean((scores > 0.5) == (same == 1))
+    logs = model.evaluate(drawn, return_dict=True, verbose=0)
+    assert set(logs) == {"loss", "pair_accuracy"}
+    assert logs["pair_accuracy"] == pytest.approx(share, abs=1e-6)
+    assert 0.2 < share < 0.8
+    measured = recipes.Evaluation(pairs.stream, episodes=256, seed=0)
+    found = evaluate.evaluate(model, measured).numbers
+    assert found["accuracy"] == pytest.approx(100 * share, abs=1e-3)
+
+
+def test_a_recipe_of_pairs_trains_and_is_measured(pairs, tmp_path):
     model, state = train.train(pairs, tmp_path / "run", verbose=0)
     assert state["history"]["loss"][1] < state["history"]["loss"][0]
+    assert 0.4 < state["history"]["pair_accuracy"][0] < 0.95
     measured = recipes.Evaluation(
         streams.Pairs("tiny", rotations=False, within_groups=True),
         episodes=400,
@@ -256,6 +299,8 @@ def test_an_unknown_recipe_or_data_set_lists_the_nearest():
         recipes.find("prototypical_network_glyph")
     with pytest.raises(ValueError, match="Did you mean 'omniglot"):
         datasets.load_split("omniglott", "test")
+    with pytest.raises(ValueError, match="`rotations` must be False"):
+        datasets.load_split("cub", "test", rotations=True)
 
 
 @pytest.fixture
@@ -331,7 +376,9 @@ def test_a_run_begins_with_the_network_of_a_preset(recipe, way):
             )
         ),
     )
-    encoder, head = train.compiled_model(later).network.layers
+    model = later.model()
+    train.compile_model(model, later)
+    encoder, head = model.network.layers
     start_encoder, start_head = zoo.load(later.start).network.layers
     # Moving averages are weights as well.
     for ours, theirs in zip(
@@ -345,6 +392,41 @@ def test_a_run_begins_with_the_network_of_a_preset(recipe, way):
         )
     ]
     assert same_head == [way == 5] * 2
+
+
+def test_a_run_of_any_model_begins_with_a_preset(recipe):
+    def model():
+        return km.models.PrototypicalNetwork(km.encoders.conv4(filters=64))
+
+    later = dataclasses.replace(
+        recipe, start="prototypical_network_glyphs", model=model
+    )
+    ours, theirs = model(), zoo.load(later.start)
+    train.compile_model(ours, later)
+    assert ours.optimizer is not None
+    for own, other in zip(
+        ours.get_weights(), theirs.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(own, other)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        # Other shapes, another number of layers, other inputs.
+        lambda: km.encoders.conv4(filters=8),
+        lambda: keras.Sequential([keras.layers.Flatten()]),
+        lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)]),
+    ],
+)
+def test_a_start_that_fits_no_layer_is_an_error(recipe, encoder):
+    later = dataclasses.replace(
+        recipe,
+        start="prototypical_network_glyphs",
+        model=lambda: km.models.PrototypicalNetwork(encoder()),
+    )
+    with pytest.raises(ValueError, match="`start` must name a preset.*glyphs"):
+        train.compile_model(later.model(), later)
 
 
 @pytest.mark.parametrize(

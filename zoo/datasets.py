@@ -10,6 +10,16 @@ def cub_folder():
     return cache_folder().parent / "datasets" / "CUB_200_2011"
 
 
+def _load_cub(split, rotations):
+    if rotations:
+        raise ValueError(
+            "`rotations` must be False (`--no-rotations`) for 'cub', whose "
+            "examples are features and cannot be turned. Received: "
+            f"rotations={rotations!r}"
+        )
+    return km.data.load_cub(cub_folder(), split)
+
+
 # Loaders by name: (split, rotations) -> (examples, labels).
 DATASETS = {
     "omniglot": lambda split, rotations: km.data.load_omniglot(
@@ -24,11 +34,11 @@ DATASETS = {
     "omniglot-random1200": lambda split, rotations: km.data.load_omniglot(
         split, "random1200", rotations
     ),
-    "glyphs": lambda split, rotations: km.data.load_glyphs(split, rotations),
+    "glyphs": km.data.load_glyphs,
     "glyph-combinations": lambda split, rotations: km.data.load_glyphs(
         split, rotations, protocol="combinations"
     ),
-    "cub": lambda split, _: km.data.load_cub(cub_folder(), split),
+    "cub": _load_cub,
 }
 # Descriptions of the classes, for zero-shot learning: labels -> dict of a
 # vector for each label.
@@ -47,14 +57,15 @@ def load_split(dataset, split, rotations=True):
         split: `"train"`, `"validation"`, `"test"` or `"trainval"`, as far as
             the data set has them.
         rotations: Whether each class turned by 90, 180 and 270 degrees is a
-            new class; has no effect on `"cub"`, which holds features.
+            new class.
 
     Returns:
         `(examples, labels)`: array or image source `(n, ...)`, and array
         `(n,)` of str.
 
     Raises:
-        ValueError: For an unknown data set or split.
+        ValueError: For an unknown data set or split, or rotations of what
+            cannot be turned.
     """
     if dataset not in DATASETS:
         raise ValueError(unknown("data set", dataset, DATASETS))

@@ -1,6 +1,7 @@
 """Trains a recipe; a stopped run continues where its last epoch ended."""
 
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -11,7 +12,8 @@ import keras
 import zoo
 from keras_meta import presets
 from zoo import preset_folder
-from zoo.recipes.recipe import LOSSES
+from zoo.model_digest import model_digest
+from zoo.recipes.recipe import LOSSES, OPTIMIZERS
 
 CHECKPOINT = "checkpoint.keras"
 STATE = "state.json"
@@ -37,31 +39,28 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
 
     Raises:
         ValueError: If the folder holds a run and `resume` is not set, or
-            the run was made with another recipe.
+            the run was made with another recipe or model, or `start` names
+            a preset of which no layer fits.
     """
     run_dir = pathlib.Path(run_dir)
-    described = recipe.record()
     if (run_dir / STATE).exists():
         if not resume:
             raise ValueError(
                 f"{str(run_dir)!r} holds a run already: continue it with "
                 "--resume, or name another folder with --run-dir."
             )
-        state = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
-        if state["recipe"] != described:
-            raise ValueError(
-                f"The run in {str(run_dir)!r} was made with another recipe "
-                "of this name; name another folder with --run-dir."
-            )
-        model = keras.saving.load_model(run_dir / CHECKPOINT)
-        # A run stopped between the two files is one epoch further.
-        done = int(model.optimizer.iterations) // recipe.epoch_steps
-        state["epochs"] = done
+        model, state = _resumed(recipe, run_dir)
     else:
         run_dir.mkdir(parents=True, exist_ok=True)
-        state = {"recipe": described, "epochs": 0, "seconds": 0.0}
-        state["history"] = {}
-        model = compiled_model(recipe)
+        model = untrained_model(recipe)
+        state = {
+            "recipe": recipe.record(),
+            "model": model_digest(model),
+            "epochs": 0,
+            "seconds": 0.0,
+            "history": {},
+        }
+        compile_model(model, recipe)
     done = state["epochs"] * recipe.epoch_steps * recipe.tasks
     elements = recipe.stream.elements(recipe.seed, done, recipe.augmentation)
     callbacks = [SaveEpoch(run_dir, state)]
@@ -80,6 +79,30 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
     return model, state
 
 
+def _resumed(recipe, run_dir):
+    """The model and the state of a stopped run.
+
+    Raises:
+        ValueError: If the run was made with another recipe or model.
+    """
+    state = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
+    if state["recipe"] != recipe.record():
+        raise ValueError(
+            f"The run in {str(run_dir)!r} was made with another recipe of "
+            "this name; name another folder with --run-dir."
+        )
+    # An older version of the zoo wrote no digest.
+    if state.get("model") != model_digest(untrained_model(recipe)):
+        raise ValueError(
+            f"The run in {str(run_dir)!r} was made with another model than "
+            "the recipe's; name another folder with --run-dir."
+        )
+    model = keras.saving.load_model(run_dir / CHECKPOINT)
+    # A run stopped between the two files is one epoch further.
+    state["epochs"] = int(model.optimizer.iterations) // recipe.epoch_steps
+    return model, state
+
+
 def _tensorboard(folder):
     """The callback; TensorFlow would fail only in the first epoch."""
     if importlib.util.find_spec("tensorboard") is None:
@@ -90,35 +113,86 @@ def _tensorboard(folder):
     return keras.callbacks.TensorBoard(folder)
 
 
-def compiled_model(recipe):
-    """The untrained model of a recipe, compiled."""
+def untrained_model(recipe):
+    """The model of a recipe, with random weights or none yet."""
     keras.utils.set_random_seed(recipe.seed)
-    model = recipe.model()
+    return recipe.model()
+
+
+def compile_model(model, recipe):
+    """Makes a model ready to be trained.
+
+    Args:
+        model: The untrained model of the recipe.
+        recipe: A `zoo.recipes.Recipe`.
+
+    Raises:
+        ValueError: If no layer of the preset `start` fits the model.
+    """
     if recipe.start:
-        _start_from(model, zoo.load(recipe.start))
-    optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+        _start_from(model, recipe.start)
+    stream = recipe.stream
     model.compile(
-        optimizers[recipe.optimizer](
+        OPTIMIZERS[recipe.optimizer](
             schedule(recipe), global_clipnorm=recipe.clip_norm
         ),
         LOSSES[recipe.loss](),
-        metrics=recipe.stream.training_metrics(),
-        steps_per_execution=recipe.stream.steps_per_execution(
-            recipe.epoch_steps
-        ),
+        metrics=stream.training_metrics(),
+        steps_per_execution=stream.steps_per_execution(recipe.epoch_steps),
     )
-    return model
 
 
-def _start_from(model, other):
-    """Gives a gradient-based model the layers of another's network."""
-    model.network.build(other.network.input_shape)
-    for layer, start in zip(
-        model.network.layers, other.network.layers, strict=True
+def _start_from(model, start):
+    """Gives a model the weights of a preset, layer by layer.
+
+    The parts of both (an encoder, a network) are paired in their order. A
+    layer whose weights have other shapes in the preset keeps its own.
+    """
+    other = zoo.load(start)
+    if not _build_like(model, other) or not sum(
+        _take_weights(part, source)
+        for part, source in zip(model.layers, other.layers, strict=False)
     ):
-        weights = start.get_weights()
-        if [w.shape for w in weights] == [w.shape for w in layer.weights]:
-            layer.set_weights(weights)
+        raise ValueError(
+            "`start` must name a preset with layers like those of the "
+            f"recipe's model. Received: start={start!r}, of which none fits "
+            f"{model.name!r}"
+        )
+
+
+def _build_like(model, other):
+    """Builds a model for the examples of another; whether it takes them."""
+    shapes = {
+        key: (None, None, *shape) for key, shape in other.example_shapes.items()
+    }
+    targets = [key for key in model.input_keys if key.endswith("_y")]
+    try:
+        model.build({**shapes, **dict.fromkeys(targets, (None, None, None))})
+    except ValueError:
+        return False
+    return True
+
+
+def _take_weights(part, source):
+    """Copies the weights of the layers that fit; returns how many do."""
+    layers, sources = (
+        # The path of a weight is that of its layer, and its name.
+        [
+            list(weights)
+            for _, weights in itertools.groupby(
+                layer.weights, lambda weight: weight.path.rpartition("/")[0]
+            )
+        ]
+        for layer in (part, source)
+    )
+    taken = 0
+    if len(layers) == len(sources):
+        for own, others in zip(layers, sources, strict=True):
+            if [w.shape for w in own] == [w.shape for w in others]:
+                taken += 1
+                for weight, other in zip(own, others, strict=True):
+                    weight.assign(other)
+    return taken
 
 
 def schedule(recipe):

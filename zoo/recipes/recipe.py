@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import keras
 
+from keras_meta.checks import check_choice
 from zoo import streams
 from zoo.stream import Stream
 from zoo.wording import count
@@ -17,6 +18,8 @@ LOSSES = {
     "binary_cross_entropy": keras.losses.BinaryCrossentropy,
     "mean_squared_error": keras.losses.MeanSquaredError,
 }
+# What minimises it, by name.
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 # The order of keys in the files. The stream is spread among them; keys of a
 # kind of stream that are not here come last.
@@ -126,6 +129,9 @@ class Recipe:
 
     With `side_by_side` each task is computed on one core. This changes how
     fast the training is, not its outcome.
+
+    Raises:
+        ValueError: For an unknown loss or optimizer.
     """
 
     name: str
@@ -147,6 +153,10 @@ class Recipe:
     side_by_side: bool = False
     changes: str = ""
     evaluations: tuple = ()
+
+    def __post_init__(self):
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("loss", self.loss, LOSSES)
 
     def record(self):
         """The flat dict that `recipe.json` holds: what the outcome depends on.
