@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 import keras_meta as km
+import zoo
+from keras_meta.data import encoded_images
 from zoo import __main__ as command_line
+from zoo import pictures as pictures_module
 
 NAME = "prototypical_network_glyphs"
 
@@ -102,6 +105,41 @@ def test_predict_names_a_broken_picture(capsys, pictures):
     assert code == 1 and "existing folder" in err
 
 
+def test_predict_decodes_each_picture_once(capsys, pictures, monkeypatch):
+    decoded = []
+    whole = encoded_images.decode_picture
+
+    def counting(file, name):
+        decoded.append(name)
+        return whole(file, name)
+
+    monkeypatch.setattr(encoded_images, "decode_picture", counting)
+    query = pictures / "query0.png"
+    support = pictures / "support"
+    code, *_ = run(
+        capsys, "predict", NAME, "--support", support, "--query", query
+    )
+    assert code == 0
+    assert len(decoded) == len(set(decoded)) == 3 * 2 + 1
+
+
+def test_predict_names_a_broken_picture_of_the_support(capsys, pictures):
+    broken = pictures / "support/letter1/0.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    query = pictures / "query0.png"
+    support = pictures / "support"
+    code, out, err = run(
+        capsys, "predict", NAME, "--support", support, "--query", query
+    )
+    assert (code, out) == (1, "") and str(broken) in err
+
+
+def test_predict_needs_a_model_of_pictures(capsys, pictures):
+    command = ["predict", "maml_sinusoid", "--support", pictures / "support"]
+    code, _, err = run(capsys, *command, "--query", pictures / "query0.png")
+    assert code == 1 and "maml_sinusoid was not trained on pictures" in err
+
+
 def test_export_writes_a_saved_model_once(capsys, tmp_path):
     code, out, _ = run(capsys, "export", NAME, tmp_path / "served")
     assert code == 0 and (tmp_path / "served/saved_model.pb").exists()
@@ -152,6 +190,65 @@ def test_plot_draws_what_a_model_has(capsys, tmp_path, name, expected):
     assert code == 0, err
     files = [path.rsplit("/")[-1] for path in out.split()]
     assert files == [f"{name}.png" for name in expected]
+
+
+def test_plot_heeds_statistics_and_inner_steps(capsys, tmp_path, monkeypatch):
+    seen = []
+
+    def draw(model, *_):
+        seen.append((model.statistics, model.evaluation_inner_steps))
+        return []
+
+    monkeypatch.setattr(pictures_module, "draw", draw)
+    flags = ["--dataset", "glyphs", "--output", tmp_path]
+    flags += ["--statistics", "support", "--inner-steps", 7]
+    assert run(capsys, "plot", "maml_omniglot_5way", *flags)[0] == 0
+    assert seen == [("support", 7)]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot"])
+@pytest.mark.parametrize(
+    "name, flags, leave_out",
+    [
+        ("maml_sinusoid", "--within-groups", "--within-groups"),
+        ("maml_sinusoid", "--way 5 --shot 3 --split test", "--split, --way"),
+        ("maml_sinusoid", "--no-rotations", "--rotations"),
+        ("zero_shot_prototypical_network_glyphs", "--shot 2", "--shot"),
+    ],
+)
+def test_a_flag_without_meaning_is_an_error(
+    capsys, command, name, flags, leave_out
+):
+    code, out, err = run(capsys, command, name, *flags.split())
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert f"leave out {leave_out}." in err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot"])
+def test_inner_steps_without_meaning_are_an_error(capsys, command, tmp_path):
+    flags = ["--inner-steps", 3, "--dataset", "glyphs"]
+    code, out, err = run(capsys, command, NAME, *flags)
+    assert (code, out) == (1, "")
+    assert "(`--inner-steps`) must be left out" in err
+
+
+def test_evaluate_writes_no_card_without_a_recipe(capsys, tmp_path):
+    km.presets.save(zoo.load(NAME), tmp_path)
+    code, out, err = run(capsys, "evaluate", tmp_path, "--write")
+    assert (code, out) == (1, "") and "needs the recipe.json" in err
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_evaluate_heeds_the_flags_of_sinusoids(capsys):
+    flags = ["--shot", 5, "--queries", 4, "--inner-steps", 2, "--episodes", 9]
+    code, out, _ = run(capsys, "evaluate", "maml_sinusoid", *flags, "--json")
+    (found,) = json.loads(out)
+    assert code == 0 and found["mean_squared_error"] > 0
+    assert [found[key] for key in ("shot", "queries", "inner_steps")] == [
+        5,
+        4,
+        2,
+    ]
 
 
 def test_evaluate_knows_a_zero_shot_model(capsys):
@@ -207,3 +304,17 @@ def test_a_process_of_its_own_writes_no_startup_lines():
     )
     assert result.returncode == 1
     assert result.stderr.startswith("keras-meta: error: There is no data set")
+
+
+def test_the_help_does_not_wait_for_tensorflow():
+    script = """
+import sys
+from zoo import __main__ as command_line
+try:
+    command_line.main(["evaluate", "--help"])
+except SystemExit:
+    pass
+assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert result.returncode == 0, result.stderr

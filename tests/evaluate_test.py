@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_meta as km
-from zoo import evaluate, streams
+from zoo import evaluate, measures, streams
 from zoo.recipes import Evaluation
 
 
@@ -64,3 +64,21 @@ def test_a_measurement_says_its_inner_steps_in_words():
     assert sinusoids().setting == "10-shot"
     episodes = Evaluation(streams.Episodes(way=5, shot=1), inner_steps=1)
     assert episodes.setting == "5-way 1-shot, 1 inner step"
+
+
+def test_inner_steps_of_a_model_without_them_are_an_error():
+    model = km.models.PrototypicalNetwork(km.encoders.conv4(filters=4))
+    asked = Evaluation(streams.Episodes(way=5, shot=1), inner_steps=3)
+    with pytest.raises(ValueError, match="`inner_steps` .* must be left out"):
+        evaluate.evaluate(model, asked)
+
+
+def test_the_accuracy_of_pairs_counts_both_kinds_of_errors():
+    metric = measures.PairAccuracy(name="accuracy")
+    same = np.array([1, 1, 0, 0], "float32")[:, None, None]
+    scores = np.array([0.9, 0.2, 0.8, 0.1], "float32")[:, None, None]
+    metric.update_state(same, scores)
+    found = {key: float(value) for key, value in metric.result().items()}
+    interval = 1.96 * (0.5 * 0.5 / 4) ** 0.5
+    assert found["accuracy"] == 0.5
+    assert found["accuracy_interval"] == pytest.approx(interval)

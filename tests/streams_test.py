@@ -3,10 +3,15 @@
 import dataclasses
 import json
 
+import keras
 import pytest
+import tensorflow as tf
 
-from zoo import streams
+import keras_meta as km
+from zoo import __main__ as command_line
+from zoo import evaluate, measures, recipes, streams, train
 from zoo.recipes.recipe import EVALUATION_LAYOUT, RECIPE_LAYOUT
+from zoo.stream import Stream
 
 STREAMS = {
     "episodes": streams.Episodes("glyphs", "train", way=7, shot=2, queries=3),
@@ -66,3 +71,110 @@ def test_an_unknown_kind_lists_the_nearest():
 def test_sinusoids_cannot_be_augmented():
     with pytest.raises(ValueError, match="`augmentation` must be None"):
         STREAMS["sinusoids"].elements(seed=0, augmentation=lambda *_: None)
+
+
+@pytest.mark.parametrize("layout", [RECIPE_LAYOUT, EVALUATION_LAYOUT])
+def test_no_field_of_a_stream_is_one_of_what_holds_it(layout):
+    """Both are in one flat dict."""
+    holder = {
+        RECIPE_LAYOUT: recipes.Recipe,
+        EVALUATION_LAYOUT: recipes.Evaluation,
+    }[layout]
+    own = {field.name for field in dataclasses.fields(holder)} - {"stream"}
+    for kind in streams.KINDS.values():
+        assert not own & {field.name for field in dataclasses.fields(kind)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines(Stream):
+    """Regression of lines: a kind of tasks that the zoo does not know."""
+
+    shot: int
+    slope: float = 1.0
+
+    kind = "lines"
+    noun = "lines"
+    measure = dataclasses.replace(
+        measures.SQUARED_ERROR,
+        text="error of lines {value:.1f} ± {interval:.1f}",
+        heading="Error over {episodes} lines",
+    )
+    data = "straight lines"
+    trained_on = "lines, drawn at random"
+    batch_norm = False
+
+    def elements(self, seed, start=0, augmentation=None):
+        def draw(number):
+            drawn = tf.random.stateless_uniform(
+                (1 + 2 * self.shot, 1), (seed, number)
+            )
+            x, y = drawn[1:], self.slope * drawn[1:] + drawn[:1]
+            episode = {
+                "support_x": x[: self.shot],
+                "support_y": y[: self.shot],
+                "query_x": x[self.shot :],
+            }
+            return episode, y[self.shot :]
+
+        return tf.data.Dataset.counter(start).map(draw)
+
+    def training_metrics(self):
+        return [keras.metrics.MeanAbsoluteError(name="distance")]
+
+    @property
+    def examples_per_task(self):
+        return 2 * self.shot
+
+    @property
+    def setting(self):
+        return f"slope {self.slope}"
+
+    def meta_batch(self, tasks):
+        return f"{tasks} lines"
+
+    def as_measured(self, fixed_way):
+        return Lines(shot=5, slope=self.slope)
+
+
+def test_a_new_kind_is_one_class(tmp_path, monkeypatch, capsys):
+    """It trains, is measured, described, drawn and chosen by flags."""
+    monkeypatch.setitem(streams.KINDS, "lines", Lines)
+    monkeypatch.setattr(command_line, "filter_startup_lines", lambda: None)
+    lines = recipes.Recipe(
+        name="tiny_lines",
+        title="Lines",
+        paper="None",
+        model=lambda: km.models.MAML(
+            keras.Sequential([keras.layers.Dense(1)]),
+            inner_loss="mean_squared_error",
+        ),
+        stream=Lines(shot=3, slope=2.0),
+        steps=4,
+        tasks=2,
+        epoch_steps=2,
+        loss="mean_squared_error",
+    )
+    preset = tmp_path / "preset"
+    model, state = train.train(lines, tmp_path / "run", verbose=0)
+    assert set(state["history"]) == {"loss", "distance"}
+    train.write_preset(lines, model, state, preset)
+    asked = recipes.Evaluation(Lines(shot=4), episodes=6, statistics="batch")
+    found = evaluate.evaluate(model, asked)
+    evaluate.write_results(preset, [found])
+    card = (preset / "README.md").read_text("utf-8")
+    assert f"| straight lines | slope 1.0 | batch | {found.words} |" in card
+    assert "Error over 6 lines with its 95% interval" in card
+    assert "- Data: lines, drawn at random." in card
+    assert "- Steps: 4 of 2 lines; mean squared error" in card
+
+    flags = ["--shot", "6", "--episodes", "7", "--json"]
+    assert command_line.main(["evaluate", str(preset), *flags]) == 0
+    (measured,) = json.loads(capsys.readouterr().out)
+    kept = [measured[key] for key in ("stream", "shot", "slope", "episodes")]
+    assert kept == ["lines", 6, 2.0, 7]
+    assert command_line.main(["evaluate", str(preset), "--way", "3"]) == 1
+    assert "lines, which the flags --shot choose" in capsys.readouterr().err
+    assert (
+        command_line.main(["plot", str(preset), "--output", str(tmp_path)]) == 0
+    )
+    assert capsys.readouterr().out.endswith("learning_curves.png\n")

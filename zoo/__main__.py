@@ -102,6 +102,11 @@ def evaluate_command(options):
     _choose_threads(recipe)
     model = zoo.load(options.name)
     given = flags.given(options, (*flags.STREAM_FLAGS, *flags.EVALUATION_FLAGS))
+    if options.write and not trained:
+        raise ValueError(
+            "`--write` needs the recipe.json that `train` writes, which the "
+            f"card is made of. Received: {str(directory)!r} without one"
+        )
     if options.write and given:
         raise ValueError(
             "`--write` stores the recipe's own measurements; leave out "
@@ -126,7 +131,15 @@ def predict_command(options):
     import keras_meta as km
 
     model = zoo.load(options.name)
-    examples, labels = km.data.load_image_folder(options.support, size=28)
+    if model.preprocessing is None:
+        raise ValueError(
+            f"{options.name} was not trained on pictures, and cannot learn "
+            "classes of them."
+        )
+    # The model has a size of its own, and a picture that is read is checked.
+    examples, labels = km.data.load_image_folder(
+        options.support, size=1, check=False
+    )
     pictures = [km.data.read_picture(file) for file in examples.pictures]
     classifier = km.FewShotClassifier(model).fit(pictures, labels)
     queries = [km.data.read_picture(file) for file in options.query]

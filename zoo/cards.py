@@ -146,7 +146,7 @@ def with_zoo_table(text):
             f"| [`{name}`](zoo/presets/{name}/{CARD}) "
             f"| {found.evaluation.stream.data}, {found.evaluation.setting} "
             f"| {found.evaluation.statistics} | {found.words} "
-            f"| {found.evaluation.published or '-'} |"
+            f"| {_published(found.evaluation, '-')} |"
             for found in results.evaluations
             if _is_main(found.evaluation)
         ]
@@ -163,8 +163,15 @@ def _is_main(evaluation):
     return (
         not evaluation.stream.batch_norm
         or evaluation.statistics == "running"
-        or evaluation.published
+        or evaluation.published is not None
     )
+
+
+def _published(evaluation, nothing, text="{}"):
+    """The paper's figure in a text, or what stands for none."""
+    if evaluation.published is None:
+        return nothing
+    return text.format(evaluation.published)
 
 
 def _one_of(results, key):
@@ -181,12 +188,10 @@ def _table(results):
     ]
     for found in results:
         evaluation = found.evaluation
-        words = found.words
-        if evaluation.published is not None:
-            words += f" ({evaluation.published})"
         lines.append(
             f"| {evaluation.stream.data} | {evaluation.setting} "
-            f"| {evaluation.statistics} | {words} |"
+            f"| {evaluation.statistics} | {found.words}"
+            f"{_published(evaluation, '', ' ({})')} |"
         )
     return "\n".join(lines)
 
