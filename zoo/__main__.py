@@ -99,8 +99,6 @@ def evaluate_command(options):
     directory = zoo.preset_directory(options.name)
     trained = preset_folder.read_recipe(directory)
     recipe = recipes.RECIPES.get(trained.get("name"))
-    _choose_threads(recipe)
-    model = zoo.load(options.name)
     given = flags.given(options, (*flags.STREAM_FLAGS, *flags.EVALUATION_FLAGS))
     if options.write and not trained:
         raise ValueError(
@@ -112,6 +110,8 @@ def evaluate_command(options):
             "`--write` stores the recipe's own measurements; leave out "
             f"{flags.spelled(given)}."
         )
+    _choose_threads(recipe)
+    model = zoo.load(options.name)
     evaluations = [_evaluation(model, trained, options)]
     if recipe and not given:
         evaluations = recipe.evaluations
@@ -199,13 +199,17 @@ def plot_command(options):
 
 
 def _choose_threads(recipe):
-    """Sets TensorFlow's threads as a recipe's model runs fastest, if any."""
+    """Sets the threads with which a recipe's model runs fastest.
+
+    Args:
+        recipe: A `zoo.recipes.Recipe`; None leaves the threads as they are.
+    """
     from keras_meta import threads
 
     if recipe is None or not recipe.side_by_side:
         return
-    # In a process that has used TensorFlow before it is too late for a
-    # faster run, and no reason not to run.
+    # Once TensorFlow has run an operation its threads cannot be changed. The
+    # command is then slower, not wrong.
     with contextlib.suppress(RuntimeError):
         threads.set_threads(side_by_side=True)
 

@@ -11,7 +11,7 @@ from zoo import preset_folder, streams
 from zoo.preset_folder import CARD
 from zoo.wording import count
 
-# What the table of the zoo stands between.
+# The table of the zoo stands between these marks.
 START, END = "<!-- zoo table -->\n", "<!-- end of zoo table -->"
 
 TEMPLATE = """\
@@ -146,7 +146,7 @@ def with_zoo_table(text):
             f"| [`{name}`](zoo/presets/{name}/{CARD}) "
             f"| {found.evaluation.stream.data}, {found.evaluation.setting} "
             f"| {found.evaluation.statistics} | {found.words} "
-            f"| {_published(found.evaluation, '-')} |"
+            f"| {_published(found.evaluation)} |"
             for found in results.evaluations
             if _is_main(found.evaluation)
         ]
@@ -167,11 +167,9 @@ def _is_main(evaluation):
     )
 
 
-def _published(evaluation, nothing, text="{}"):
-    """The paper's figure in a text, or what stands for none."""
-    if evaluation.published is None:
-        return nothing
-    return text.format(evaluation.published)
+def _published(evaluation):
+    """The paper's figure, or a dash."""
+    return "-" if evaluation.published is None else evaluation.published
 
 
 def _one_of(results, key):
@@ -182,21 +180,24 @@ def _one_of(results, key):
 
 
 def _table(results):
+    """The table of a card."""
     lines = [
         "| data | setting | statistics | accuracy |",
         "|---|---|---|---|",
     ]
     for found in results:
-        evaluation = found.evaluation
+        evaluation, words = found.evaluation, found.words
+        if evaluation.published is not None:
+            words += f" ({evaluation.published})"
         lines.append(
             f"| {evaluation.stream.data} | {evaluation.setting} "
-            f"| {evaluation.statistics} | {found.words}"
-            f"{_published(evaluation, '', ' ({})')} |"
+            f"| {evaluation.statistics} | {words} |"
         )
     return "\n".join(lines)
 
 
 def _augmentation(value):
+    """What `recipe.json` holds of an augmentation, in words."""
     if value is None:
         return "none"
     if value["class"] == "Chain":

@@ -81,7 +81,7 @@ def _of_one_task(model, inputs, query_y, method):
     task = model.adapt(inputs["support_x"], inputs["support_y"])
     drawn = {key: value.numpy()[0] for key, value in inputs.items()}
     drawn["query_y"] = query_y
-    # A support set of descriptions or of points has no pictures.
+    # Descriptions and points are no pictures.
     has_pictures = drawn["support_x"].ndim == 4
     figures = {}
     if has_pictures:

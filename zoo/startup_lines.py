@@ -5,8 +5,8 @@ import os
 import re
 import threading
 
-# Lines that TensorFlow's C++ libraries write when they are loaded and first
-# used; they say nothing about the command.
+# What TensorFlow's C++ libraries write when they are loaded and first used;
+# none of it is about the command.
 NOISE = re.compile(
     rb"^[IWE]0000 00:00:"
     rb"|^WARNING: All log messages before absl::InitializeLog\(\)"
@@ -17,9 +17,9 @@ NOISE = re.compile(
 def filter_startup_lines():
     """Drops TensorFlow's start-up lines from standard error from now on.
 
-    The lines come from C++, so the filter sits behind file descriptor 2: a
-    thread passes on all that is written there, except those lines. It ends
-    when the process does.
+    C++ writes them to file descriptor 2 and not to `sys.stderr`. A thread
+    therefore passes on what is written to that descriptor, without those
+    lines, until the process ends.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     terminal = os.dup(2)
@@ -32,7 +32,7 @@ def filter_startup_lines():
     thread.start()
 
     def end():
-        # The last writer is gone, so the thread meets the end of the pipe.
+        # This closes the last writer of the pipe, so the thread ends.
         os.dup2(terminal, 2)
         thread.join(timeout=5)
 
@@ -40,14 +40,19 @@ def filter_startup_lines():
 
 
 def _pass_on(reader, terminal):
+    """Copies what arrives at a pipe, without TensorFlow's lines.
+
+    Args:
+        reader, terminal: File descriptors to read from and to write to.
+    """
     pending = b""
     while data := os.read(reader, 65536):
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
             if not NOISE.match(line):
                 os.write(terminal, line + b"\n")
-        # A progress bar ends without a newline and should show at once; a
-        # start-up line arrives whole.
+        # A progress bar has no newline and must show at once. It begins with
+        # a carriage return, which no start-up line does.
         if pending.startswith(b"\r"):
             os.write(terminal, pending)
             pending = b""

@@ -89,6 +89,8 @@ class Stream:
     def meta_batch(self, tasks):
         """What a step of training sees, in words.
 
+        A kind without `queries` overrides it.
+
         Args:
             tasks: How many tasks.
         """

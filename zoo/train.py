@@ -98,13 +98,19 @@ def _resumed(recipe, run_dir):
             "the recipe's; name another folder with --run-dir."
         )
     model = keras.saving.load_model(run_dir / CHECKPOINT)
-    # A run stopped between the two files is one epoch further.
+    # A run that was stopped between writing the model and the state is one
+    # epoch further than its state says.
     state["epochs"] = int(model.optimizer.iterations) // recipe.epoch_steps
     return model, state
 
 
 def _tensorboard(folder):
-    """The callback; TensorFlow would fail only in the first epoch."""
+    """The callback of TensorBoard.
+
+    Raises:
+        ValueError: If TensorBoard is missing, which TensorFlow would report
+            only in the first epoch, and not by its name.
+    """
     if importlib.util.find_spec("tensorboard") is None:
         raise ValueError(
             "TensorBoard is not installed: pip install "
@@ -120,7 +126,7 @@ def untrained_model(recipe):
 
 
 def compile_model(model, recipe):
-    """Makes a model ready to be trained.
+    """Gives a model its first weights, optimizer, loss and metrics.
 
     Args:
         model: The untrained model of the recipe.
