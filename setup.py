@@ -16,7 +16,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     author="The keras_meta authors",
-    packages=find_packages(include=["keras_meta", "keras_meta.*", "zoo"]),
+    packages=find_packages(
+        include=["keras_meta", "keras_meta.*", "zoo", "zoo.*"]
+    ),
     package_data={"zoo": ["presets/*/*"]},
     python_requires=">=3.11",
     install_requires=[

@@ -35,8 +35,9 @@ def main():
         else:
             make_scans(folder)
         model = zoo.load("prototypical_network_omniglot")
+        # Each picture is decoded, and so checked, in the next line.
         files, labels = km.data.load_image_folder(
-            folder, model.preprocessing.size
+            folder, model.preprocessing.size, check=False
         )
         pictures = [km.data.read_picture(path) for path in files.pictures]
 

@@ -13,7 +13,7 @@ import pathlib
 import keras
 
 import keras_meta as km
-from zoo import pictures
+from zoo import pictures, streams
 
 
 def main():
@@ -50,7 +50,10 @@ def main():
         model.evaluation_inner_steps = steps
         error = model.evaluate(test.batch(50).take(10), verbose=0)
         print(f"  after {steps:2} steps: {error:.3f}")
-    drawn = pictures.draw(model, test.batch(1), options.output, history)
+    curves = streams.Sinusoids(shot=10).curves()
+    drawn = pictures.draw(
+        model, test.batch(1), options.output, history, curves=curves
+    )
     print("Wrote:", *drawn, sep="\n  ")
 
 

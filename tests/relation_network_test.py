@@ -10,13 +10,34 @@ import tensorflow as tf
 from keras import ops
 
 import keras_meta as km
-from keras_meta.layers.relation_head import RelationHead, pair_maps
+from keras_meta.layers.relation_head import RelationHead
 
 STORED = json.loads(
     (pathlib.Path(__file__).parent / "vectors/relation.json").read_text("utf-8")
 )
 INPUTS = {key: np.array(value) for key, value in STORED["inputs"].items()}
 EXPECTED = {key: np.array(value) for key, value in STORED["expected"].items()}
+
+
+def pair_maps(class_maps, query_maps):
+    """Concatenates the maps of each class with those of each query.
+
+    Args:
+        class_maps: `(tasks, way, height, width, channels)`.
+        query_maps: `(tasks, query, height, width, channels)`.
+
+    Returns:
+        Tensor `(tasks, query, way, height, width, 2 * channels)`, the class
+        before the query, as in the paper's code.
+    """
+    way, query = ops.shape(class_maps)[1], ops.shape(query_maps)[1]
+    return ops.concatenate(
+        [
+            ops.repeat(class_maps[:, None], query, axis=1),
+            ops.repeat(query_maps[:, :, None], way, axis=2),
+        ],
+        axis=-1,
+    )
 
 
 @km.register

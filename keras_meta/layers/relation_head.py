@@ -14,27 +14,6 @@ LEAST_SIZE = 4
 PADDINGS = ("same", "valid")
 
 
-def pair_maps(class_maps, query_maps):
-    """Concatenates the maps of each class with those of each query.
-
-    Args:
-        class_maps: `(tasks, way, height, width, channels)`.
-        query_maps: `(tasks, query, height, width, channels)`.
-
-    Returns:
-        Tensor `(tasks, query, way, height, width, 2 * channels)`, the class
-        before the query, as in the paper's code.
-    """
-    way, query = ops.shape(class_maps)[1], ops.shape(query_maps)[1]
-    return ops.concatenate(
-        [
-            ops.repeat(class_maps[:, None], query, axis=1),
-            ops.repeat(query_maps[:, :, None], way, axis=2),
-        ],
-        axis=-1,
-    )
-
-
 @register
 class RelationHead(keras.layers.Layer):
     """Scores how well each query fits each class.
