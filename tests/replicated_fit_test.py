@@ -246,12 +246,11 @@ def test_token_ids_are_not_rounded(policy):
     np.testing.assert_array_equal(np.flatnonzero(moved), [300, 301, 302])
 
 
-def encoders_that_are_none():
-    # The function instead of what it returns, a name, a module.
-    return [km.encoders.conv4, "conv4", km.encoders, None, 64]
-
-
-@pytest.mark.parametrize("encoder", encoders_that_are_none(), ids=repr)
+@pytest.mark.parametrize(
+    "encoder",
+    [km.encoders.conv4, "conv4", km.encoders, None, 64],
+    ids=["function", "name", "module", "None", "number"],
+)
 @pytest.mark.parametrize(
     "build, name",
     [

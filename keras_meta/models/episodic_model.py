@@ -192,7 +192,8 @@ class EpisodicModel(ReplicatedFit):
         """Raises a ValueError that shows the fix if episodes do not fit.
 
         Args:
-            episodes: Dict of `support_x`, `support_y` and `query_x`.
+            episodes: Dict with the `input_keys`; ranks, types and shapes are
+                checked if these are `support_x`, `support_y` and `query_x`.
         """
         missing = not isinstance(episodes, dict) or [
             key for key in self.input_keys if key not in episodes
@@ -205,9 +206,15 @@ class EpisodicModel(ReplicatedFit):
                 "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
                 f"Received: {keys}"
             )
+        if self.input_keys == EpisodicModel.input_keys:
+            self._check_parts(episodes)
+
+    def _check_parts(self, episodes):
         shapes = {key: tuple(episodes[key].shape) for key in self.input_keys}
         support_x, support_y, query_x = shapes.values()
-        if len(support_y) == 2 and support_y != support_x[:2]:
+        if len(support_y) == 2 and (
+            len(support_x) < 3 or support_x[:2] != support_y
+        ):
             raise ValueError(
                 "`episodes` must have a tasks axis: make batches of them with "
                 "`.batch(1)`, or a larger number of tasks. Received: shapes "

@@ -156,7 +156,9 @@ class ReplicatedFit(keras.Model):
         episode = dataset.element_spec
         while isinstance(episode, tuple):
             episode = episode[0]
-        query_x = episode["query_x"].shape if "query_x" in episode else ()
+        query_x = ()
+        if isinstance(episode, dict) and "query_x" in episode:
+            query_x = episode["query_x"].shape
         if len(query_x) > 1 and query_x[1] == 0:
             raise ValueError(
                 f"`{name}` must hold episodes with queries: the loss and the "
