@@ -19,6 +19,7 @@ from keras_meta import (
     models,
     plots,
     presets,
+    sequence_losses,
     threads,
 )
 from keras_meta.few_shot_classifier import FewShotClassifier

@@ -21,7 +21,12 @@ RANKS = [
         "keras_meta.threads",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms"),
-    ("keras_meta.losses", "keras_meta.distances", "keras_meta.preprocessing"),
+    (
+        "keras_meta.losses",
+        "keras_meta.sequence_losses",
+        "keras_meta.distances",
+        "keras_meta.preprocessing",
+    ),
     ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
     ("keras_meta.encoders",),
     ("keras_meta.models",),
@@ -153,6 +158,7 @@ def public_objects():
         keras_meta.models,
         keras_meta.plots,
         keras_meta.presets,
+        keras_meta.sequence_losses,
         keras_meta.threads,
     ):
         for name, value in vars(module).items():
@@ -171,10 +177,18 @@ def test_a_public_name_is_documented(thing):
     "thing",
     [
         value
-        for module in (keras_meta.layers, keras_meta.metrics, keras_meta.models)
+        for module in (
+            keras_meta.layers,
+            keras_meta.metrics,
+            keras_meta.models,
+            keras_meta.sequence_losses,
+        )
         for value in vars(module).values()
         if inspect.isclass(value)
-        and issubclass(value, keras.layers.Layer | keras.metrics.Metric)
+        and issubclass(
+            value,
+            keras.layers.Layer | keras.losses.Loss | keras.metrics.Metric,
+        )
     ],
 )
 def test_a_keras_class_is_registered(thing):
