@@ -10,6 +10,7 @@ from keras_meta.data.image_folders import load_image_folder
 from keras_meta.data.omniglot import load_omniglot
 from keras_meta.data.pairs import pair_dataset
 from keras_meta.data.rotations import rotations_as_classes
+from keras_meta.data.sequences import sequence_dataset
 from keras_meta.data.sinusoids import sinusoid_dataset
 from keras_meta.data.tfds_classes import load_tfds
 from keras_meta.data.zero_shot import zero_shot_dataset
