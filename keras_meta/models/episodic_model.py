@@ -192,8 +192,7 @@ class EpisodicModel(ReplicatedFit):
         """Raises a ValueError that shows the fix if episodes do not fit.
 
         Args:
-            episodes: Dict with the `input_keys`; ranks, types and shapes are
-                checked if these are `support_x`, `support_y` and `query_x`.
+            episodes: Dict with the `input_keys`.
         """
         missing = not isinstance(episodes, dict) or [
             key for key in self.input_keys if key not in episodes
@@ -206,11 +205,17 @@ class EpisodicModel(ReplicatedFit):
                 "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
                 f"Received: {keys}"
             )
-        if self.input_keys == EpisodicModel.input_keys:
-            self._check_parts(episodes)
+        if "support_x" in self.input_keys:
+            self.check_parts(episodes)
 
-    def _check_parts(self, episodes):
-        shapes = {key: tuple(episodes[key].shape) for key in self.input_keys}
+    def check_parts(self, episodes):
+        """Raises a ValueError unless the parts of episodes fit together.
+
+        Args:
+            episodes: Dict of `support_x`, `support_y` and `query_x`.
+        """
+        keys = ("support_x", "support_y", "query_x")
+        shapes = {key: tuple(episodes[key].shape) for key in keys}
         support_x, support_y, query_x = shapes.values()
         if len(support_y) == 2 and (
             len(support_x) < 3 or support_x[:2] != support_y
