@@ -5,7 +5,7 @@ RUN = $(VENV)/bin/python
 # A process of the tests for each core; each holds about 2 GB.
 WORKERS ?= logical
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest \
-	--numprocesses $(WORKERS) --maxprocesses 8
+	--numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: quickstart test lint benchmarks clean
 

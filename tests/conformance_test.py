@@ -173,6 +173,7 @@ CASES = [
         set_based=False,
     ),
 ]
+
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 every_case_and_statistics = pytest.mark.parametrize(
     "case, statistics",
@@ -191,12 +192,19 @@ IMAGES = IMAGES.reshape(-1, 8, 8, 1).astype("float32")
 LABELS = np.repeat(np.arange(20), 20)
 
 
-def draw(tasks=3, way=4, shot=2, queries=3, seed=0, **kwargs):
-    """One meta-batch of episodes as NumPy arrays: `(episode, query_y, ...)`"""
-    dataset = km.data.episode_dataset(
-        IMAGES, LABELS, way, shot, queries, seed, **kwargs
-    )
-    return next(dataset.batch(tasks).as_numpy_iterator())
+@functools.cache
+def drawn(tasks, way, shot, queries):
+    dataset = km.data.episode_dataset(IMAGES, LABELS, way, shot, queries, 0)
+    episode, query_y = next(dataset.batch(tasks).as_numpy_iterator())
+    for array in (*episode.values(), query_y):
+        array.flags.writeable = False
+    return episode, query_y
+
+
+def draw(tasks=3, way=4, shot=2, queries=3):
+    """A meta-batch of episodes as NumPy arrays: `(episode, query_y)`."""
+    episode, query_y = drawn(tasks, way, shot, queries)
+    return dict(episode), query_y
 
 
 def compiled(case, optimizer=None, **kwargs):
@@ -221,7 +229,7 @@ def trained_weights(case):
 
 
 def trained(case, statistics="running"):
-    """A model with those weights."""
+    """A model with those weights, for a test that changes it."""
     weights = trained_weights(case)
     model = compiled(case)
     model(draw()[0])
@@ -230,6 +238,28 @@ def trained(case, statistics="running"):
     model.optimizer.build(model.trainable_variables)
     model.statistics = statistics
     return model
+
+
+shared = functools.cache(trained)
+
+
+@pytest.fixture
+def lend():
+    """Trained models that tests share, and must leave as they were."""
+    lent = []
+
+    def one(case, statistics="running"):
+        lent.append((case, statistics))
+        return shared(case, statistics)
+
+    yield one
+    for case, statistics in lent:
+        model = shared(case, statistics)
+        assert model.statistics == statistics
+        for found, expected in zip(
+            model.get_weights(), trained_weights(case), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
 
 
 def predict(model, episode):
@@ -256,16 +286,18 @@ def test_fit_lowers_the_loss(case):
 
 
 @every_case_and_statistics
-def test_call_is_infer_of_adapt(case, statistics):
-    model = trained(case, statistics)
+def test_call_is_infer_of_adapt(case, statistics, lend):
+    model = lend(case, statistics)
     episode, _ = draw()
     task = model.adapt(episode["support_x"], episode["support_y"])
     close(predict(model, episode), model.infer(task, episode["query_x"]), 1e-6)
 
 
 @every_case_and_statistics
-def test_a_task_is_a_flat_dict_or_a_tensor_with_a_tasks_axis(case, statistics):
-    model = trained(case, statistics)
+def test_a_task_is_a_flat_dict_or_a_tensor_with_a_tasks_axis(
+    case, statistics, lend
+):
+    model = lend(case, statistics)
     episode, _ = draw(tasks=3)
     task = model.adapt(episode["support_x"], episode["support_y"])
     parts = task if isinstance(task, dict) else {"task": task}
@@ -275,8 +307,8 @@ def test_a_task_is_a_flat_dict_or_a_tensor_with_a_tasks_axis(case, statistics):
 
 
 @every_case_and_statistics
-def test_a_saved_model_predicts_the_same(case, statistics, tmp_path):
-    model = trained(case, statistics)
+def test_a_saved_model_predicts_the_same(case, statistics, tmp_path, lend):
+    model = lend(case, statistics)
     episode, _ = draw()
     expected = predict(model, episode)
     model.save(tmp_path / "model.keras")
@@ -288,14 +320,16 @@ def test_a_saved_model_predicts_the_same(case, statistics, tmp_path):
     close(predict(loaded, episode), expected, 1e-6)
 
 
+# Reads the names of SavedModels, and answers each with one line.
 SERVE = """
     import json
     import sys
+    import traceback
 
     import numpy as np
     import tensorflow as tf
 
-    for path in json.loads(sys.argv[1]):
+    def check(path):
         served = tf.saved_model.load(path).signatures
         for number in range(2):
             data = dict(np.load(f"{path}_{number}.npz"))
@@ -307,45 +341,62 @@ SERVE = """
             found = served["infer"](query_x=query_x, **task)
             np.testing.assert_allclose(
                 found["probabilities"], expected, atol=1e-5)
-    assert "keras_meta" not in sys.modules
-    print("served")
+        assert "keras_meta" not in sys.modules
+
+    for line in sys.stdin:
+        try:
+            check(line.strip())
+        except Exception:
+            print(json.dumps(traceback.format_exc()), flush=True)
+        else:
+            print(json.dumps("served"), flush=True)
 """
 
 
-def test_saved_models_work_in_a_process_with_tensorflow_only(tmp_path):
-    paths = []
-    for case in CASES:
-        for statistics in case.statistics:
-            model = trained(case, statistics)
-            path = tmp_path / f"{case.name}_{statistics}"
-            model.export(path)
-            paths.append(str(path))
-            for number in range(2):
-                way = 4 + number if case.any_way else 4
-                episode, _ = draw(
-                    2 + number, way, 1 + number, queries=1 + 2 * number
-                )
-                probabilities = model.probabilities(
-                    model.predict(episode, verbose=0)
-                )
-                np.savez(
-                    f"{path}_{number}.npz",
-                    probabilities=probabilities,
-                    **episode,
-                )
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SERVE), json.dumps(paths)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert result.stdout.strip() == "served", result.stderr
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    """Checks a SavedModel in a process that has TensorFlow only."""
+    folder = tmp_path_factory.mktemp("serve")
+    with (
+        open(folder / "stderr", "w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SERVE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=folder,
+        ) as process,
+    ):
+
+        def answer(path):
+            print(path, file=process.stdin, flush=True)
+            line = process.stdout.readline()
+            assert line, (folder / "stderr").read_text()
+            return json.loads(line)
+
+        yield answer
+
+
+@every_case_and_statistics
+def test_a_saved_model_works_in_a_process_with_tensorflow_only(
+    case, statistics, serve, tmp_path
+):
+    model = trained(case, statistics)
+    path = tmp_path / "served"
+    model.export(path)
+    for number in range(2):
+        way = 4 + number if case.any_way else 4
+        episode, _ = draw(2 + number, way, 1 + number, queries=1 + 2 * number)
+        probabilities = model.probabilities(model.predict(episode, verbose=0))
+        np.savez(f"{path}_{number}.npz", probabilities=probabilities, **episode)
+    assert serve(path) == "served"
 
 
 @every_case
 @pytest.mark.parametrize("shot, queries", [(1, 1), (5, 2), (3, 0)])
-def test_any_shot_and_query_count(case, shot, queries):
-    model = trained(case)
+def test_any_shot_and_query_count(case, shot, queries, lend):
+    model = lend(case)
     episode, _ = draw(shot=shot, queries=queries)
     predictions = predict(model, episode)
     assert predictions.shape == (3, 4 * queries, 4)
@@ -354,16 +405,16 @@ def test_any_shot_and_query_count(case, shot, queries):
 
 @every_case
 @pytest.mark.parametrize("way", [2, 9])
-def test_any_way(case, way):
+def test_any_way(case, way, lend):
     if case.any_way:
-        assert predict(trained(case), draw(way=way)[0]).shape[-1] == way
+        assert predict(lend(case), draw(way=way)[0]).shape[-1] == way
 
 
 @every_case_and_statistics
-def test_permuted_labels_permute_predictions(case, statistics):
+def test_permuted_labels_permute_predictions(case, statistics, lend):
     if not case.label_symmetric:
         return
-    model = trained(case, statistics)
+    model = lend(case, statistics)
     episode, _ = draw()
     order = [2, 0, 3, 1]
     permuted = {**episode, "support_y": episode["support_y"][..., order]}
@@ -371,10 +422,10 @@ def test_permuted_labels_permute_predictions(case, statistics):
 
 
 @every_case_and_statistics
-def test_the_order_of_the_support_does_not_matter(case, statistics):
+def test_the_order_of_the_support_does_not_matter(case, statistics, lend):
     if not case.set_based:
         return
-    model = trained(case, statistics)
+    model = lend(case, statistics)
     episode, _ = draw()
     order = np.random.default_rng(3).permutation(episode["support_x"].shape[1])
     shuffled = {
@@ -387,9 +438,9 @@ def test_the_order_of_the_support_does_not_matter(case, statistics):
 
 @every_case_and_statistics
 def test_queries_depend_on_each_other_only_in_batch_statistics(
-    case, statistics
+    case, statistics, lend
 ):
-    model = trained(case, statistics)
+    model = lend(case, statistics)
     episode, _ = draw()
     one = {**episode, "query_x": episode["query_x"][:, :1]}
     together = predict(model, episode)[:, :1]
@@ -400,8 +451,8 @@ def test_queries_depend_on_each_other_only_in_batch_statistics(
 
 
 @every_case_and_statistics
-def test_tasks_are_independent(case, statistics):
-    model = trained(case, statistics)
+def test_tasks_are_independent(case, statistics, lend):
+    model = lend(case, statistics)
     episode, _ = draw(tasks=3)
     together = predict(model, episode)
     for task in range(3):
@@ -421,10 +472,10 @@ def test_tasks_are_independent_in_training(case):
 
 
 @every_case
-def test_padding_is_ignored(case):
+def test_padding_is_ignored(case, lend):
     if not case.any_way:
         return
-    model = trained(case)
+    model = lend(case)
     episode, _ = draw(tasks=2, way=4, shot=2)
     padded = {
         # Two more rows, and a fifth class that nothing belongs to.
@@ -560,13 +611,15 @@ def remove(key):
     ],
     ids=["key", "integer labels", "shapes", "support", "uint8", "no tasks"],
 )
-def test_bad_input_gets_an_error_that_shows_the_fix(case, change, message):
+def test_bad_input_gets_an_error_that_shows_the_fix(
+    case, change, message, lend
+):
     if "one shape" in message and not case.one_kind:
         return
     episode, _ = draw()
     with pytest.raises(ValueError, match=message):
         case.build()(change(episode))
-    model = trained(case)
+    model = lend(case)
     with pytest.raises(ValueError, match=message):
         model(change(episode))
 

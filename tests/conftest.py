@@ -22,6 +22,22 @@ tf.config.set_logical_device_configuration(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """In a file, tests of one case follow each other: they share its models.
+
+    `--dist worksteal` gives a process tests that follow each other.
+    """
+    files = {}
+
+    def place(item):
+        file = files.setdefault(item.path, len(files))
+        parameters = getattr(item, "callspec", None)
+        case = parameters and parameters.params.get("case")
+        return file, getattr(case, "name", "")
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def strategy():
     """The one strategy of the suite: a second in a process aborts."""
