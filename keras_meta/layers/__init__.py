@@ -5,6 +5,8 @@ from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.layers.learned_scale import LearnedScale
+from keras_meta.layers.lrua_cell import LRUACell
+from keras_meta.layers.ntm_cell import NTMCell
 from keras_meta.layers.relation_head import RelationHead
 from keras_meta.layers.residual_block import ResidualBlock
 from keras_meta.layers.weighted_l1 import WeightedL1

@@ -1,0 +1,249 @@
+"""What cells with an external memory share, apart from its addressing."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_meta.checks import check_choice, check_integer
+from keras_meta.ops import at_least_float32, wide
+
+CONTROLLERS = ("lstm", "dense")
+CONTROLLER_INPUTS = ("inputs_and_reads", "inputs")
+# A constant near zero learns best of the usual starts (Collier and Beel 2018).
+INITIAL_MEMORY = 1e-6
+
+
+def _orthogonal(shape, dtype=None):
+    """Keras' default for an LSTM, which has no kernel for bfloat16."""
+    rows = keras.initializers.Orthogonal()(shape, dtype=wide(dtype))
+    return ops.cast(rows, dtype)
+
+
+class MemoryCell(keras.layers.Layer):
+    """A Keras RNN cell with a controller and a memory matrix.
+
+    It keeps the sizes, runs the controller, and turns the matrices of a step
+    into the flat vectors that `keras.layers.RNN` carries between steps. A
+    subclass defines `memory_state_shapes`, `initial_memory_state` and
+    `advance`.
+
+    Args:
+        units: Width of the controller.
+        memory_slots: Rows of the memory.
+        memory_width: Numbers in each row.
+        read_heads: Vectors read in each step, at most `memory_slots`.
+        controller: `"lstm"`, or `"dense"` for one tanh layer, which has no
+            state of its own.
+        controller_input: `"inputs_and_reads"`, or `"inputs"` for a
+            controller that does not see what was read before.
+        **kwargs: Of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: For a size that is no positive integer, more read heads
+            than slots, or an unknown choice.
+    """
+
+    def __init__(
+        self,
+        units,
+        memory_slots,
+        memory_width,
+        read_heads,
+        controller="lstm",
+        controller_input="inputs_and_reads",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = check_integer("units", units, 1)
+        self.memory_slots = check_integer("memory_slots", memory_slots, 1)
+        self.memory_width = check_integer("memory_width", memory_width, 1)
+        self.read_heads = check_integer("read_heads", read_heads, 1)
+        if self.read_heads > self.memory_slots:
+            raise ValueError(
+                "`read_heads` must be at most `memory_slots`, "
+                f"{self.memory_slots}. Received: read_heads={read_heads}"
+            )
+        self.controller = check_choice("controller", controller, CONTROLLERS)
+        self.controller_input = check_choice(
+            "controller_input", controller_input, CONTROLLER_INPUTS
+        )
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(
+                "The inputs of a memory cell must be vectors of a known "
+                "size, (batch, size), and those of `keras.layers.RNN` "
+                "(batch, steps, size). Received: inputs of one step of shape "
+                f"{tuple(input_shape)}"
+            )
+        self.input_size = input_shape[-1]
+        size = self.input_size
+        if self.controller_input == "inputs_and_reads":
+            size += self.read_heads * self.memory_width
+        if self.controller == "lstm":
+            self.controller_layer = keras.layers.LSTMCell(
+                self.units,
+                recurrent_initializer=_orthogonal,
+                name="controller",
+                dtype=self.dtype_policy,
+            )
+            self.controller_layer.build((None, size))
+        else:
+            self.controller_layer = self.dense(
+                "controller", size, self.units, "tanh"
+            )
+
+    def call(self, inputs, states):
+        """One step, as `keras.layers.RNN` calls it.
+
+        Args:
+            inputs: `(batch, size)`.
+            states: List of flat tensors, as of `get_initial_state`.
+
+        Returns:
+            Outputs `(batch, output_size)` and the list of new states.
+
+        Raises:
+            ValueError: For inputs of another rank or size than built for.
+        """
+        outputs, states, _ = self.step(inputs, states)
+        return outputs, states
+
+    def step(self, inputs, states):
+        """One step that shows the inside of the memory too.
+
+        Args:
+            inputs: `(batch, size)`.
+            states: List of flat tensors, as of `get_initial_state`.
+
+        Returns:
+            Outputs `(batch, output_size)`, the list of new states, and a
+            dict of `memory` `(batch, slots, width)` after the step and of
+            the weights `(batch, heads, slots)` used in it, float32 at least.
+
+        Raises:
+            ValueError: For inputs of another rank or size than built for.
+        """
+        if not self.built:
+            self.build(inputs.shape)
+        if tuple(inputs.shape[1:]) != (self.input_size,):
+            raise ValueError(
+                "The inputs of this memory cell must have the shape (batch, "
+                f"{self.input_size}) that it was built for. Received: "
+                f"inputs of shape {tuple(inputs.shape)}"
+            )
+        shapes = self.state_shapes
+        if [state.shape[-1] for state in states] != self.state_size:
+            raise ValueError(
+                f"`states` must have the sizes {self.state_size}, those of "
+                f"{list(shapes)}. Received: shapes "
+                f"{[tuple(state.shape) for state in states]}"
+            )
+        # Sharpened weights, and norms of 1e-6, need more than half precision.
+        state = {
+            name: at_least_float32(ops.reshape(flat, (-1, *shapes[name])))
+            for name, flat in zip(shapes, states, strict=True)
+        }
+        outputs, state, weights = self.advance(inputs, state)
+        return outputs, self._flat(state), weights
+
+    def get_initial_state(self, batch_size):
+        """The states before the first step.
+
+        Args:
+            batch_size: Python int or integer tensor.
+
+        Returns:
+            List of tensors `(batch_size, size)`, one for each of
+            `state_size`.
+        """
+        shapes, dtype = self.state_shapes, wide(self.compute_dtype)
+        state = {
+            **{name: ops.zeros(shapes[name], dtype) for name in self._carried},
+            "memory": ops.full(shapes["memory"], INITIAL_MEMORY, dtype),
+            **self.initial_memory_state(),
+        }
+        return [
+            ops.broadcast_to(row, (batch_size, row.shape[-1]))
+            for row in self._flat(state)
+        ]
+
+    @property
+    def state_shapes(self):
+        """Name and shape, without the batch, of each state, in order."""
+        memory = (self.memory_slots, self.memory_width)
+        return {
+            **{name: (self.units,) for name in self._carried},
+            "reads": (self.read_heads, self.memory_width),
+            **self.memory_state_shapes,
+            "memory": memory,
+        }
+
+    @property
+    def state_size(self):
+        """Sizes of the flat states."""
+        return [math.prod(shape) for shape in self.state_shapes.values()]
+
+    @property
+    def output_size(self):
+        """Size of the outputs `[h_t, r_t^1 .. r_t^R]`."""
+        return self.units + self.read_heads * self.memory_width
+
+    @property
+    def _carried(self):
+        """Names of the controller's own states."""
+        return ("h", "c") if self.controller == "lstm" else ()
+
+    def control(self, inputs, state):
+        """The controller's output `h_t` of `[x_t, r_{t-1}]`.
+
+        Args:
+            inputs: `(batch, size)`.
+            state: Dict of the step's states.
+
+        Returns:
+            `h_t (batch, units)` and a dict of the controller's new states.
+        """
+        if self.controller_input == "inputs_and_reads":
+            inputs = self.with_reads(inputs, state["reads"])
+        if self.controller == "dense":
+            return self.controller_layer(inputs), {}
+        h, carried = self.controller_layer(
+            inputs, [state[name] for name in self._carried]
+        )
+        return h, dict(zip(self._carried, carried, strict=True))
+
+    def with_reads(self, vectors, reads):
+        """`[v, r^1 .. r^R]`, `(batch, size + heads * width)`."""
+        size = self.read_heads * self.memory_width
+        reads = ops.cast(ops.reshape(reads, (-1, size)), vectors.dtype)
+        return ops.concatenate([vectors, reads], axis=-1)
+
+    def dense(self, name, inputs, units, activation=None):
+        """A built dense layer from vectors of `inputs` numbers."""
+        layer = keras.layers.Dense(
+            units, activation, name=name, dtype=self.dtype_policy
+        )
+        layer.build((None, inputs))
+        return layer
+
+    def _flat(self, state):
+        """A dict of states as the list that `keras.layers.RNN` carries."""
+        return [
+            ops.cast(ops.reshape(state[name], (-1, size)), self.compute_dtype)
+            for name, size in zip(
+                self.state_shapes, self.state_size, strict=True
+            )
+        ]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "memory_slots": self.memory_slots,
+            "memory_width": self.memory_width,
+            "read_heads": self.read_heads,
+            "controller": self.controller,
+            "controller_input": self.controller_input,
+        }
