@@ -13,6 +13,7 @@ import zoo
 from keras_meta.data import encoded_images
 from zoo import __main__ as command_line
 from zoo import pictures as pictures_module
+from zoo import preset_folder, recipes
 
 NAME = "prototypical_network_glyphs"
 
@@ -318,3 +319,40 @@ assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["show", NAME],
+        ["show", "nothing"],
+        ["train", "nothing"],
+        ["evaluate", "nothing"],
+        ["evaluate", NAME, "--dataset", "nothing"],
+        ["plot", "siamese_network_omniglot_105"],
+        ["export", "nothing", "folder"],
+        ["predict", "nothing", "--support", "folder", "--query", "file"],
+        ["evaluate", "maml_sinusoid", "--way", "5"],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_model_does_not_wait_for_tensorflow(arguments):
+    script = f"""
+import sys
+from zoo import __main__ as command_line
+command_line.main({arguments})
+assert not {{"tensorflow", "keras", "keras_meta", "numpy"}} & set(sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_names_of_the_recipes_are_theirs():
+    assert list(recipes.NAMES) == list(recipes.RECIPES)
+    assert set(zoo.list_presets()) <= set(recipes.NAMES)
+
+
+def test_the_files_of_a_preset_are_named_as_the_library_names_them():
+    for name in ("CONFIG", "WEIGHTS", "SUMS"):
+        assert getattr(preset_folder, name) == getattr(km.presets, name)

@@ -36,13 +36,13 @@ def preset_directory(name):
         ValueError: For an unknown name; the nearest are listed.
     """
     from zoo import preset_folder
-    from zoo.recipes import RECIPES
+    from zoo.recipes import NAMES
     from zoo.wording import unknown
 
     for directory in (PRESETS / name, pathlib.Path(name)):
         if preset_folder.is_preset(directory):
             return directory
-    if name in RECIPES:
+    if name in NAMES:
         raise ValueError(
             f"{name!r} is a recipe without shipped weights: train it with "
             f"`keras-meta train {name}`, which names the folder to use."

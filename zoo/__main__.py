@@ -10,8 +10,9 @@ import zoo
 from zoo import flags
 from zoo.startup_lines import filter_startup_lines
 
-# The commands import what brings in TensorFlow when they run, after `main`
-# has silenced it; the help comes at once.
+# The commands import what brings in TensorFlow when they have checked what can
+# be checked without, after `filter_startup_lines`; help, lists and errors come
+# at once.
 
 # Verification pairs in a histogram of scores.
 PAIRS = 2000
@@ -28,7 +29,6 @@ def main(arguments=None):
         error. Wrong usage exits with 2, an interrupt with 130.
     """
     options = flags.parser(COMMANDS).parse_args(arguments)
-    filter_startup_lines()
     try:
         options.command(options)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -45,7 +45,7 @@ def list_command(options):
     from zoo import preset_folder, recipes
 
     shipped = zoo.list_presets()
-    for name in sorted({*shipped, *recipes.RECIPES}):
+    for name in sorted({*shipped, *recipes.NAMES}):
         if name not in shipped:
             print(f"{name:42} recipe only: keras-meta train {name}")
             continue
@@ -57,9 +57,10 @@ def show_command(options):
     """The card of a preset, or the recipe of one that is not trained."""
     from zoo import preset_folder, recipes
 
-    if options.name in recipes.RECIPES and (
+    if options.name in recipes.NAMES and (
         options.name not in zoo.list_presets()
     ):
+        filter_startup_lines()
         print(json.dumps(recipes.find(options.name).record(), indent=1))
         return
     card = preset_folder.read_card(zoo.preset_directory(options.name))
@@ -73,7 +74,11 @@ def show_command(options):
 
 def train_command(options):
     """Trains a recipe and writes the preset."""
-    from zoo import recipes, train
+    from zoo import recipes
+
+    recipes.check_name(options.name)
+    filter_startup_lines()
+    from zoo import train
 
     recipe = recipes.find(options.name)
     if options.seed is not None:
@@ -94,11 +99,11 @@ def train_command(options):
 
 def evaluate_command(options):
     """Runs the measurement of the flags, or all those of the recipe."""
-    from zoo import evaluate, preset_folder, recipes
+    from zoo import preset_folder, recipes
 
     directory = zoo.preset_directory(options.name)
     trained = preset_folder.read_recipe(directory)
-    recipe = recipes.RECIPES.get(trained.get("name"))
+    _check_flags(trained, options)
     given = flags.given(options, (*flags.STREAM_FLAGS, *flags.EVALUATION_FLAGS))
     if options.write and not trained:
         raise ValueError(
@@ -110,6 +115,10 @@ def evaluate_command(options):
             "`--write` stores the recipe's own measurements; leave out "
             f"{flags.spelled(given)}."
         )
+    filter_startup_lines()
+    from zoo import evaluate
+
+    recipe = recipes.RECIPES.get(trained.get("name"))
     _choose_threads(recipe)
     model = zoo.load(options.name)
     evaluations = [_evaluation(model, trained, options)]
@@ -128,6 +137,8 @@ def evaluate_command(options):
 
 def predict_command(options):
     """Learns the folders of pictures and classifies the files."""
+    zoo.preset_directory(options.name)
+    filter_startup_lines()
     import keras_meta as km
 
     model = zoo.load(options.name)
@@ -161,6 +172,8 @@ def predict_command(options):
 
 def export_command(options):
     """Writes a SavedModel that learns new classes inside its graph."""
+    zoo.preset_directory(options.name)
+    filter_startup_lines()
     zoo.load(options.name).export(options.directory)
     print(
         f"Wrote {options.directory}, with the signatures serving_default, "
@@ -170,9 +183,13 @@ def export_command(options):
 
 def plot_command(options):
     """Draws an episode, a map of embeddings and the learning curves."""
-    from zoo import evaluate, pictures, preset_folder, recipes
+    from zoo import preset_folder, recipes
 
     trained = preset_folder.read_recipe(zoo.preset_directory(options.name))
+    _check_flags(trained, options)
+    filter_startup_lines()
+    from zoo import evaluate, pictures
+
     _choose_threads(recipes.RECIPES.get(trained.get("name")))
     model = zoo.load(options.name)
     evaluation = dataclasses.replace(
@@ -214,6 +231,50 @@ def _choose_threads(recipe):
         threads.set_threads(side_by_side=True)
 
 
+def _check_flags(trained, options):
+    """Checks the flags of a measurement before a model is loaded.
+
+    Args:
+        trained: Dict of a preset's `recipe.json`; empty if it has none.
+        options: The parsed flags.
+
+    Raises:
+        ValueError: For a flag that does not choose among such tasks, and an
+            unknown data set.
+    """
+    from zoo import datasets
+
+    stream = _stream(trained)
+    fields = [field.name for field in dataclasses.fields(stream)]
+    given = flags.given(options, flags.STREAM_FLAGS)
+    foreign = [name for name in given if name not in fields]
+    if foreign:
+        own = [name for name in flags.STREAM_FLAGS if name in fields]
+        raise ValueError(
+            f"{options.name} is measured on {stream.noun}, which the flags "
+            f"{flags.spelled(own)} choose; leave out {flags.spelled(foreign)}."
+        )
+    if options.dataset is not None:
+        datasets.check_dataset(options.dataset)
+
+
+def _stream(trained, fixed_way=None):
+    """The tasks on which a preset is measured without flags.
+
+    Args:
+        trained: Dict of its `recipe.json`; empty if it has none.
+        fixed_way: The number of classes that its model serves; None for any.
+
+    Returns:
+        A `zoo.stream.Stream`.
+    """
+    from zoo import streams
+
+    if trained:
+        return streams.from_record(trained).as_measured(fixed_way)
+    return streams.Episodes(way=fixed_way or 5, shot=1)
+
+
 def _evaluation(model, trained, options):
     """The measurement that the flags ask for.
 
@@ -224,24 +285,11 @@ def _evaluation(model, trained, options):
 
     Returns:
         A `zoo.recipes.Evaluation`.
-
-    Raises:
-        ValueError: For a flag that does not choose among such tasks.
     """
-    from zoo import recipes, streams
+    from zoo import recipes
 
-    stream = streams.Episodes(way=model.fixed_way or 5, shot=1)
-    if trained:
-        stream = streams.from_record(trained).as_measured(model.fixed_way)
+    stream = _stream(trained, model.fixed_way)
     given = flags.given(options, flags.STREAM_FLAGS)
-    fields = [field.name for field in dataclasses.fields(stream)]
-    foreign = [name for name in given if name not in fields]
-    if foreign:
-        own = [name for name in flags.STREAM_FLAGS if name in fields]
-        raise ValueError(
-            f"{options.name} is measured on {stream.noun}, which the flags "
-            f"{flags.spelled(own)} choose; leave out {flags.spelled(foreign)}."
-        )
     asked = flags.given(options, flags.EVALUATION_FLAGS)
     return recipes.Evaluation(
         dataclasses.replace(stream, **given),

@@ -1,12 +1,19 @@
 """The labelled data sets that presets are trained and measured on."""
 
-import keras_meta as km
-from keras_meta.data.cache import cache_folder
 from zoo.wording import unknown
+
+
+def _loaders():
+    """`keras_meta.data`, which brings in TensorFlow when it is needed."""
+    from keras_meta import data
+
+    return data
 
 
 def cub_folder():
     """The folder where the files of CUB-200-2011 must lie."""
+    from keras_meta.data.cache import cache_folder
+
     return cache_folder().parent / "datasets" / "CUB_200_2011"
 
 
@@ -17,25 +24,25 @@ def _load_cub(split, rotations):
             "examples are features and cannot be turned. Received: "
             f"rotations={rotations!r}"
         )
-    return km.data.load_cub(cub_folder(), split)
+    return _loaders().load_cub(cub_folder(), split)
 
 
 # Loaders by name: (split, rotations) -> (examples, labels).
 DATASETS = {
-    "omniglot": lambda split, rotations: km.data.load_omniglot(
+    "omniglot": lambda split, rotations: _loaders().load_omniglot(
         split, "vinyals", rotations
     ),
-    "omniglot-105": lambda split, rotations: km.data.load_omniglot(
+    "omniglot-105": lambda split, rotations: _loaders().load_omniglot(
         split, "vinyals", rotations, size=105
     ),
-    "omniglot-lake": lambda split, rotations: km.data.load_omniglot(
+    "omniglot-lake": lambda split, rotations: _loaders().load_omniglot(
         split, "lake", rotations
     ),
-    "omniglot-random1200": lambda split, rotations: km.data.load_omniglot(
+    "omniglot-random1200": lambda split, rotations: _loaders().load_omniglot(
         split, "random1200", rotations
     ),
-    "glyphs": km.data.load_glyphs,
-    "glyph-combinations": lambda split, rotations: km.data.load_glyphs(
+    "glyphs": lambda split, rotations: _loaders().load_glyphs(split, rotations),
+    "glyph-combinations": lambda split, rotations: _loaders().load_glyphs(
         split, rotations, protocol="combinations"
     ),
     "cub": _load_cub,
@@ -43,10 +50,16 @@ DATASETS = {
 # Descriptions of the classes, for zero-shot learning: labels -> dict of a
 # vector for each label.
 DESCRIPTIONS = {
-    "glyphs": km.data.describe_glyphs,
-    "glyph-combinations": km.data.describe_glyphs,
-    "cub": lambda _: km.data.cub_attributes(cub_folder()),
+    "glyphs": lambda labels: _loaders().describe_glyphs(labels),
+    "glyph-combinations": lambda labels: _loaders().describe_glyphs(labels),
+    "cub": lambda _: _loaders().cub_attributes(cub_folder()),
 }
+
+
+def check_dataset(dataset):
+    """Raises a ValueError that lists the nearest for an unknown data set."""
+    if dataset not in DATASETS:
+        raise ValueError(unknown("data set", dataset, DATASETS))
 
 
 def load_split(dataset, split, rotations=True):
@@ -67,8 +80,7 @@ def load_split(dataset, split, rotations=True):
         ValueError: For an unknown data set or split, or rotations of what
             cannot be turned.
     """
-    if dataset not in DATASETS:
-        raise ValueError(unknown("data set", dataset, DATASETS))
+    check_dataset(dataset)
     return DATASETS[dataset](split, rotations)
 
 

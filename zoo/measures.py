@@ -3,92 +3,42 @@
 import dataclasses
 from collections.abc import Callable
 
-import keras
-from keras import ops
-
-import keras_meta as km
+# The metrics bring in TensorFlow, which the words of a stored measurement do
+# without: the command line lists them at once.
 
 
-class PairAccuracy(km.metrics.AccuracyInterval):
-    """The share of pairs with the right answer, and its 95% interval.
+def _accuracy(name):
+    from keras_meta.metrics import AccuracyInterval
 
-    The answer is "same class" for a score above 1/2. Each pair is counted
-    as a choice between two classes, "different" with the prediction
-    `1 - score` and "same" with `score`: with one class alone, the largest
-    prediction would always be right.
-    """
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds pairs.
-
-        Args:
-            y_true: `(pairs, 1, 1)` of 0 and 1.
-            y_pred: Scores `(pairs, 1, 1)` in [0, 1].
-            sample_weight: Not used.
-        """
-        super().update_state(_two_way(y_true), _two_way(y_pred))
+    return AccuracyInterval(name=name)
 
 
-def _two_way(same):
-    """The two classes "different" and "same", `(..., 2)`."""
-    same = ops.cast(ops.convert_to_tensor(same), "float32")
-    return ops.concatenate([1 - same, same], axis=-1)
+def _pair_accuracy(name):
+    from zoo.interval_metrics import PairAccuracy
+
+    return PairAccuracy(name=name)
 
 
-class SquaredErrorInterval(keras.metrics.Metric):
-    """Mean squared error over tasks, and its 95% interval.
+def _squared_error(name):
+    from zoo.interval_metrics import SquaredErrorInterval
 
-    The error of a task is the mean over its queries. The half width of the
-    interval is `1.96 * std / sqrt(tasks)` with the population standard
-    deviation, as in `keras_meta.metrics.AccuracyInterval`.
+    return SquaredErrorInterval(name=name)
 
-    Args:
-        name: Name of the metric; the logs get `name` and `name_interval`.
-        dtype: Type of the sums.
-    """
 
-    def __init__(self, name="squared_error", dtype="float64"):
-        super().__init__(name=name, dtype=dtype)
-        for total in ("tasks", "errors", "squared_errors"):
-            # Without its type it would be float32, whatever the metric's.
-            variable = self.add_variable(
-                (), "zeros", dtype=self.dtype, name=total
-            )
-            setattr(self, total, variable)
+def __getattr__(name):
+    """The metric classes of the zoo, once they are asked for."""
+    if name in ("PairAccuracy", "SquaredErrorInterval"):
+        from zoo import interval_metrics
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds tasks.
-
-        Args:
-            y_true: Values `(tasks, query, outputs)`.
-            y_pred: Predictions `(tasks, query, outputs)`.
-            sample_weight: Not used: regression is never padded.
-        """
-        y_true, y_pred = (
-            ops.cast(ops.convert_to_tensor(y), "float32")
-            for y in (y_true, y_pred)
-        )
-        errors = ops.mean(ops.square(y_pred - y_true), axis=(1, 2))
-        errors = ops.cast(errors, self.dtype)
-        self.tasks.assign_add(ops.sum(ops.ones_like(errors)))
-        self.errors.assign_add(ops.sum(errors))
-        self.squared_errors.assign_add(ops.sum(errors * errors))
-
-    def result(self):
-        tasks = ops.maximum(self.tasks, 1)
-        mean = self.errors / tasks
-        variance = ops.maximum(self.squared_errors / tasks - mean * mean, 0)
-        return {
-            self.name: mean,
-            self.name + "_interval": 1.96 * ops.sqrt(variance / tasks),
-        }
+        return getattr(interval_metrics, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
     """One number with its interval: how it is measured, stored and worded.
 
-    `metric(name=key)` is a Keras metric whose logs are `key` and
+    `metric(name=key)` makes a Keras metric whose logs are `key` and
     `key_interval`. Stored are `scale` times them, rounded to `digits`, under
     `key` and `"interval"`. In words they are `text` with `value` and
     `interval` filled in; `unit` follows where the text stands alone.
@@ -130,7 +80,7 @@ class Measure:
 
 ACCURACY = Measure(
     key="accuracy",
-    metric=km.metrics.AccuracyInterval,
+    metric=_accuracy,
     scale=100,
     digits=3,
     text="{value:.2f} ± {interval:.2f}",
@@ -138,10 +88,10 @@ ACCURACY = Measure(
     heading="Mean accuracy over {episodes} episodes (or pairs) with {queries} "
     "queries\nper class, in percent,",
 )
-PAIR_ACCURACY = dataclasses.replace(ACCURACY, metric=PairAccuracy)
+PAIR_ACCURACY = dataclasses.replace(ACCURACY, metric=_pair_accuracy)
 SQUARED_ERROR = Measure(
     key="mean_squared_error",
-    metric=SquaredErrorInterval,
+    metric=_squared_error,
     scale=1,
     digits=4,
     text="squared error {value:.3f} ± {interval:.3f}",

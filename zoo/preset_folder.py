@@ -13,10 +13,13 @@
 import json
 import pathlib
 
-from keras_meta import presets
-from keras_meta.presets import CONFIG, SUMS, WEIGHTS
 from zoo.results import Results
 
+# As `keras_meta.presets` names them, which brings in TensorFlow: the functions
+# that write or load import it.
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+SUMS = "SHA256SUMS"
 RECIPE = "recipe.json"
 RESULTS = "results.json"
 CARD = "README.md"
@@ -30,6 +33,8 @@ def is_preset(directory):
 
 def read_model(directory):
     """The model of a preset: see `keras_meta.presets.load`."""
+    from keras_meta import presets
+
     return presets.load(directory)
 
 
@@ -73,6 +78,8 @@ def write_trained(directory, model, recipe):
         model: The trained model.
         recipe: Dict for `recipe.json`.
     """
+    from keras_meta import presets
+
     directory = pathlib.Path(directory)
     presets.save(model, directory)
     # What was measured on older weights does not hold for these.
@@ -89,6 +96,8 @@ def write_results(directory, results):
         directory: Folder of the preset.
         results: `zoo.results.Results`.
     """
+    from keras_meta import presets
+
     directory = pathlib.Path(directory)
     presets.write_json(directory / RESULTS, results.record())
     presets.write_sums(directory)
@@ -101,6 +110,8 @@ def write_card(directory, text):
         directory: Folder of the preset.
         text: Markdown.
     """
+    from keras_meta import presets
+
     directory = pathlib.Path(directory)
     (directory / CARD).write_text(text, encoding="utf-8")
     presets.write_sums(directory)

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras_meta as km
 from zoo import measures
 from zoo.wording import count
 
@@ -56,7 +55,9 @@ class Stream:
 
     def training_metrics(self):
         """New Keras metrics that are logged while a model trains."""
-        return [km.metrics.AccuracyInterval()]
+        from keras_meta.metrics import AccuracyInterval
+
+        return [AccuracyInterval()]
 
     def steps_per_execution(self, epoch_steps):
         """How many steps of training Keras should run in one go.

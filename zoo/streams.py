@@ -3,15 +3,14 @@
 A new kind is one class here, named in `KINDS`. Recipes, training,
 measurements, cards, pictures and the command line ask the stream what they
 need to know, and never what kind it is.
+
+The methods import what brings in TensorFlow when they are called: the words of
+a stream do without.
 """
 
 import dataclasses
 import math
 
-import keras
-import numpy as np
-
-import keras_meta as km
 from zoo import datasets, measures
 from zoo.stream import Stream
 from zoo.wording import unknown
@@ -80,8 +79,10 @@ class Episodes(LabelledStream):
     noun = "episodes"
 
     def elements(self, seed, start=0, augmentation=None):
+        from keras_meta import data
+
         examples, labels = self.load()
-        return km.data.episode_dataset(
+        return data.episode_dataset(
             examples,
             labels,
             way=self.way,
@@ -131,8 +132,10 @@ class Pairs(LabelledStream):
     setting = "pairs"
 
     def elements(self, seed, start=0, augmentation=None):
+        from keras_meta import data
+
         examples, labels = self.load()
-        return km.data.pair_dataset(
+        return data.pair_dataset(
             examples,
             labels,
             seed=seed,
@@ -142,6 +145,8 @@ class Pairs(LabelledStream):
         )
 
     def training_metrics(self):
+        import keras
+
         # `AccuracyInterval` compares classes, and a pair has only one.
         return [keras.metrics.BinaryAccuracy(name="pair_accuracy")]
 
@@ -173,8 +178,10 @@ class ZeroShot(LabelledStream):
     stored_constants = {"shot": 0, "within_groups": False}
 
     def elements(self, seed, start=0, augmentation=None):
+        from keras_meta import data
+
         examples, labels = self.load()
-        return km.data.zero_shot_dataset(
+        return data.zero_shot_dataset(
             examples,
             labels,
             datasets.describe_classes(self.dataset, labels),
@@ -223,12 +230,14 @@ class Sinusoids(Stream):
     trained_on = "sinusoids, drawn at random"
 
     def elements(self, seed, start=0, augmentation=None):
+        from keras_meta import data
+
         if augmentation is not None:
             raise ValueError(
                 "`augmentation` must be None for sinusoids, which are not "
                 f"images. Received: augmentation={augmentation!r}"
             )
-        return km.data.sinusoid_dataset(
+        return data.sinusoid_dataset(
             shot=self.shot, queries=self.queries, seed=seed, start=start
         )
 
@@ -258,6 +267,7 @@ class Sinusoids(Stream):
         The points are spread evenly, so that no lucky draw decides what the
         figure shows.
         """
+        import numpy as np
 
         def wave(x):
             return 4 * np.sin(x - math.pi / 3)
@@ -292,7 +302,9 @@ def _test_episodes(stream, fixed_way):
 
 def _groups(stream, labels):
     """The group of each label; None for a stream that ignores groups."""
-    return km.data.label_groups(labels) if stream.within_groups else None
+    from keras_meta import data
+
+    return data.label_groups(labels) if stream.within_groups else None
 
 
 KINDS = {kind.kind: kind for kind in (Episodes, Pairs, ZeroShot, Sinusoids)}

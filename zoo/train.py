@@ -137,12 +137,13 @@ def compile_model(model, recipe):
     """
     if recipe.start:
         _start_from(model, recipe.start)
+    optimizer = getattr(keras.optimizers, OPTIMIZERS[recipe.optimizer])
+    name, arguments = LOSSES[recipe.loss]
+    loss = getattr(keras.losses, name)
     stream = recipe.stream
     model.compile(
-        OPTIMIZERS[recipe.optimizer](
-            schedule(recipe), global_clipnorm=recipe.clip_norm
-        ),
-        LOSSES[recipe.loss](),
+        optimizer(schedule(recipe), global_clipnorm=recipe.clip_norm),
+        loss(**arguments),
         metrics=stream.training_metrics(),
         steps_per_execution=stream.steps_per_execution(recipe.epoch_steps),
     )

@@ -1,39 +1,77 @@
 """The recipes of the zoo, one file for each family of methods."""
 
-from zoo.recipes import (
-    maml,
-    matching,
-    prototypical,
-    relation,
-    reptile,
-    siamese,
-    sinusoids,
-    zero_shot,
-)
+import functools
+import importlib
+
 from zoo.recipes.recipe import Evaluation, Recipe
 from zoo.wording import unknown
 
-RECIPES = {
-    recipe.name: recipe
-    for family in (
-        prototypical,
-        zero_shot,
-        matching,
-        relation,
-        siamese,
-        maml,
-        reptile,
-        sinusoids,
+FAMILIES = (
+    "prototypical",
+    "zero_shot",
+    "matching",
+    "relation",
+    "siamese",
+    "maml",
+    "reptile",
+    "sinusoids",
+)
+# The keys of `RECIPES`. Making the recipes brings in TensorFlow, which a list
+# of them and a misspelled name do without.
+NAMES = (
+    "prototypical_network_omniglot",
+    "prototypical_network_omniglot_lake",
+    "prototypical_network_glyphs",
+    "zero_shot_prototypical_network_glyphs",
+    "zero_shot_prototypical_network_cub",
+    "matching_network_omniglot",
+    "matching_network_fce_omniglot",
+    "relation_network_omniglot",
+    "siamese_network_omniglot",
+    "siamese_network_omniglot_105",
+    "maml_omniglot_5way",
+    "maml_omniglot_20way",
+    "maml_omniglot_5way_random1200",
+    "fomaml_omniglot_5way",
+    "fomaml_omniglot_20way",
+    "fomaml_omniglot_5way_random1200",
+    "reptile_omniglot_5way",
+    "reptile_omniglot_20way",
+    "reptile_omniglot_5way_random1200",
+    "maml_sinusoid",
+    "reptile_sinusoid",
+)
+
+
+@functools.cache
+def _recipes():
+    """All recipes by name."""
+    families = (
+        importlib.import_module(f"zoo.recipes.{name}") for name in FAMILIES
     )
-    for recipe in family.RECIPES
-}
+    return {
+        recipe.name: recipe for family in families for recipe in family.RECIPES
+    }
+
+
+def __getattr__(name):
+    """`RECIPES`, the dict of all recipes, once it is asked for."""
+    if name == "RECIPES":
+        return _recipes()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def check_name(name):
+    """Raises a ValueError that lists the nearest for an unknown recipe."""
+    if name not in NAMES:
+        raise ValueError(unknown("recipe", name, NAMES))
 
 
 def find(name):
     """The recipe of a name.
 
     Args:
-        name: A name of `RECIPES`.
+        name: A name of `NAMES`.
 
     Returns:
         A `Recipe`.
@@ -41,6 +79,5 @@ def find(name):
     Raises:
         ValueError: For an unknown name; the nearest are listed.
     """
-    if name not in RECIPES:
-        raise ValueError(unknown("recipe", name, RECIPES))
-    return RECIPES[name]
+    check_name(name)
+    return _recipes()[name]

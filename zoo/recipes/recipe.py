@@ -3,23 +3,18 @@
 import dataclasses
 from collections.abc import Callable
 
-import keras
-
-from keras_meta.checks import check_choice
 from zoo import streams
 from zoo.stream import Stream
 from zoo.wording import count
 
-# What recipes minimise, by name.
+# What recipes minimise, by name: the classes of Keras and their arguments.
 LOSSES = {
-    "cross_entropy": lambda: keras.losses.CategoricalCrossentropy(
-        from_logits=True
-    ),
-    "binary_cross_entropy": keras.losses.BinaryCrossentropy,
-    "mean_squared_error": keras.losses.MeanSquaredError,
+    "cross_entropy": ("CategoricalCrossentropy", {"from_logits": True}),
+    "binary_cross_entropy": ("BinaryCrossentropy", {}),
+    "mean_squared_error": ("MeanSquaredError", {}),
 }
 # What minimises it, by name.
-OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+OPTIMIZERS = {"adam": "Adam", "sgd": "SGD"}
 
 # The order of keys in the files. The stream is spread among them; keys of a
 # kind of stream that are not here come last.
@@ -155,6 +150,8 @@ class Recipe:
     evaluations: tuple = ()
 
     def __post_init__(self):
+        from keras_meta.checks import check_choice
+
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("loss", self.loss, LOSSES)
 
