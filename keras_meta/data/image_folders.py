@@ -3,6 +3,7 @@
 import concurrent.futures
 import csv
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -19,6 +20,24 @@ EXTENSIONS = (
     ".tiff",
     ".webp",
 )
+# Files that are no pictures and often lie beside them.
+OTHER_FILES = (
+    ".csv",
+    ".htm",
+    ".html",
+    ".json",
+    ".log",
+    ".md",
+    ".rst",
+    ".tsv",
+    ".txt",
+    ".xml",
+    ".xmp",
+    ".yaml",
+    ".yml",
+)
+# What Windows keeps in folders of pictures.
+SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
 
 def load_image_folder(
@@ -28,8 +47,9 @@ def load_image_folder(
 
     Without a `table`, `path` holds one folder per class, named for it, with
     the pictures directly inside (bmp, gif, jpg, jpeg, png, tif, tiff, webp,
-    in either case). Other files, and hidden files and folders, are ignored.
-    Examples are ordered by class, then by file name.
+    in either case). Other files are ignored, with a warning that names them;
+    hidden files and folders, texts and tables without one. Examples are
+    ordered by class, then by file name.
 
     With a `table`, any files below `path` are taken, in the table's order.
 
@@ -91,6 +111,7 @@ def _visible(folder):
 def _pairs_of_folders(folder):
     pairs = []
     empty = []
+    ignored = [p for p in _visible(folder) if p.is_file()]
     classes = [p for p in _visible(folder) if p.is_dir()]
     if not classes:
         raise ValueError(
@@ -99,21 +120,39 @@ def _pairs_of_folders(folder):
             "holds no folder"
         )
     for class_folder in classes:
-        files = [
-            str(p)
-            for p in _visible(class_folder)
-            if p.suffix.lower() in EXTENSIONS and p.is_file()
-        ]
+        files = []
+        for p in _visible(class_folder):
+            if p.suffix.lower() in EXTENSIONS and p.is_file():
+                files.append(str(p))
+            else:
+                ignored.append(p)
         pairs += [(file, class_folder.name) for file in files]
         if not files:
             empty.append(f"'{class_folder}'")
+    ignored = [f"'{p}'" for p in ignored if not _is_no_picture(p)]
     if empty:
+        found = f", but {_first_few(ignored)}" if ignored else ""
         raise ValueError(
             "Every class folder must hold pictures "
             f"({', '.join(e[1:] for e in EXTENSIONS)}). "
-            f"Received: no picture in {_first_few(empty)}"
+            f"Received: no picture in {_first_few(empty)}{found}"
+        )
+    if ignored:
+        warnings.warn(
+            "Only files directly inside a class folder are taken, of the kinds "
+            f"{', '.join(e[1:] for e in EXTENSIONS)}. Convert other pictures "
+            "first: a photo program exports HEIC as JPEG, and so does "
+            f"`magick in.heic out.jpg`. Ignored: {_first_few(ignored)}",
+            stacklevel=3,
         )
     return pairs
+
+
+def _is_no_picture(path):
+    """Whether a file is known to be something else, by its name."""
+    return path.is_file() and (
+        path.suffix.lower() in OTHER_FILES or path.name.lower() in SYSTEM_FILES
+    )
 
 
 def _pairs_of_table(folder, table):
