@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 import zoo
-from zoo import flags
+from zoo import flags, interrupts
 from zoo.startup_lines import filter_startup_lines
 
 # The commands import what brings in TensorFlow when they have checked what can
@@ -26,17 +26,44 @@ def main(arguments=None):
 
     Returns:
         Exit code: 0, or 1 after an error that is explained on standard
-        error. Wrong usage exits with 2, an interrupt with 130.
+        error. Wrong usage exits with 2, an interrupt with 130, a request to
+        terminate with 143, and a reader that has gone, as in `... | head`,
+        with 141: the codes of a shell for these signals.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            # Now, and not at the end of the process, where an error could no
+            # longer be handled.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        interrupts.discard_output()
+        return interrupts.NO_READER
+    except OSError as error:
+        interrupts.discard_output()
+        print(f"keras-meta: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments):
+    """Runs a command and explains its errors; returns the exit code."""
     options = flags.parser(COMMANDS).parse_args(arguments)
     try:
+        flags.check_ranges(options)
         options.command(options)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"keras-meta: error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("keras-meta: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        text = str(stop) or "interrupted"
+        print(f"keras-meta: {text}", file=sys.stderr)
+        if isinstance(stop, interrupts.Terminated):
+            return interrupts.TERMINATED
+        return interrupts.INTERRUPTED
     return 0
 
 
@@ -77,8 +104,24 @@ def train_command(options):
     from zoo import recipes
 
     recipes.check_name(options.name)
-    filter_startup_lines()
-    from zoo import train
+    run_dir = options.run_dir or pathlib.Path("runs") / options.name
+    output = options.output or run_dir / "preset"
+    with interrupts.told_how_to_resume(options, run_dir):
+        filter_startup_lines()
+        from zoo import train
+
+        recipe = _recipe(options)
+        _choose_threads(recipe)
+        model, state = train.train(
+            recipe, run_dir, options.resume, options.tensorboard
+        )
+        train.write_preset(recipe, model, state, output)
+    print(f"Trained: {output}\nMeasure it: keras-meta evaluate {output}")
+
+
+def _recipe(options):
+    """The recipe that the flags of `train` ask for."""
+    from zoo import recipes
 
     recipe = recipes.find(options.name)
     if options.seed is not None:
@@ -87,14 +130,7 @@ def train_command(options):
         each = min(options.steps, recipe.epoch_steps)
         whole = -(-options.steps // each) * each
         recipe = dataclasses.replace(recipe, steps=whole, epoch_steps=each)
-    run_dir = options.run_dir or pathlib.Path("runs") / recipe.name
-    output = options.output or run_dir / "preset"
-    _choose_threads(recipe)
-    model, state = train.train(
-        recipe, run_dir, options.resume, options.tensorboard
-    )
-    train.write_preset(recipe, model, state, output)
-    print(f"Trained: {output}\nMeasure it: keras-meta evaluate {output}")
+    return recipe
 
 
 def evaluate_command(options):
@@ -116,7 +152,7 @@ def evaluate_command(options):
             f"{flags.spelled(given)}."
         )
     filter_startup_lines()
-    from zoo import evaluate
+    from zoo import evaluate, progress
 
     recipe = recipes.RECIPES.get(trained.get("name"))
     _choose_threads(recipe)
@@ -126,7 +162,16 @@ def evaluate_command(options):
         evaluations = recipe.evaluations
     results = []
     for evaluation in evaluations:
-        results.append(evaluate.evaluate(model, evaluation))
+        bar = contextlib.nullcontext(())
+        if not options.json:
+            bar = progress.progress_bar(
+                evaluation.words,
+                evaluation.episodes,
+                evaluate.tasks_at_once(evaluation),
+            )
+        with bar as callbacks:
+            found = evaluate.evaluate(model, evaluation, callbacks=callbacks)
+        results.append(found)
         if not options.json:
             print(results[-1].sentence, flush=True)
     if options.json:
@@ -139,35 +184,15 @@ def predict_command(options):
     """Learns the folders of pictures and classifies the files."""
     zoo.preset_directory(options.name)
     filter_startup_lines()
-    import keras_meta as km
+    from zoo import predictions
 
     model = zoo.load(options.name)
-    if model.preprocessing is None:
-        raise ValueError(
-            f"{options.name} was not trained on pictures, and cannot learn "
-            "classes of them."
-        )
-    # The model has a size of its own, and a picture that is read is checked.
-    examples, labels = km.data.load_image_folder(
-        options.support, size=1, check=False
-    )
-    pictures = [km.data.read_picture(file) for file in examples.pictures]
-    classifier = km.FewShotClassifier(model).fit(pictures, labels)
-    queries = [km.data.read_picture(file) for file in options.query]
-    probabilities = classifier.predict_proba(queries)
-    classes = classifier.classes_.tolist()
-    rows = [
-        {
-            "file": str(file),
-            "label": classes[int(row.argmax())],
-            "probabilities": dict(zip(classes, map(float, row), strict=True)),
-        }
-        for file, row in zip(options.query, probabilities, strict=True)
-    ]
+    predictions.check_learns_pictures(options.name, model)
+    rows = predictions.predict(model, options.support, options.query)
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print(_table(rows, classes))
+    print(predictions.table(rows))
 
 
 def export_command(options):
@@ -294,25 +319,6 @@ def _evaluation(model, trained, options):
     return recipes.Evaluation(
         dataclasses.replace(stream, **given),
         **{"statistics": model.statistics, **asked},
-    )
-
-
-def _table(rows, classes):
-    """Rows of predictions as aligned text."""
-    shown = [name if len(name) <= 16 else name[:15] + "…" for name in classes]
-    table = [["file", "label", *shown]]
-    for row in rows:
-        shares = [f"{row['probabilities'][name]:.1%}" for name in classes]
-        table.append([row["file"], row["label"], *shares])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(
-                zip(line, widths, strict=True)
-            )
-        ).rstrip()
-        for line in table
     )
 
 

@@ -21,19 +21,23 @@ def evaluation_episodes(evaluation):
     Returns:
         A finite, batched `tf.data.Dataset`.
     """
-    stream = evaluation.stream
-    elements = stream.elements(evaluation.seed)
-    tasks = max(1, EXAMPLES_AT_ONCE // stream.examples_per_task)
+    elements = evaluation.stream.elements(evaluation.seed)
+    tasks = tasks_at_once(evaluation)
     return elements.take(evaluation.episodes).batch(tasks).prefetch(2)
 
 
-def evaluate(model, evaluation, verbose=0):
+def tasks_at_once(evaluation):
+    """How many tasks of a measurement go through the model at once."""
+    return max(1, EXAMPLES_AT_ONCE // evaluation.stream.examples_per_task)
+
+
+def evaluate(model, evaluation, verbose=0, callbacks=()):
     """Runs one measurement.
 
     Args:
         model: An `EpisodicModel` with weights; it is compiled anew.
         evaluation: A `zoo.recipes.Evaluation`.
-        verbose: As for `keras.Model.evaluate`.
+        verbose, callbacks: As for `keras.Model.evaluate`.
 
     Returns:
         The `zoo.results.Result`, with the numbers of the stream's measure.
@@ -46,7 +50,10 @@ def evaluate(model, evaluation, verbose=0):
         # Keras wants a loss; this one fits predictions of any kind.
         model.compile(loss="mse", metrics=[measure.metric(name=measure.key)])
         logs = model.evaluate(
-            evaluation_episodes(evaluation), return_dict=True, verbose=verbose
+            evaluation_episodes(evaluation),
+            return_dict=True,
+            verbose=verbose,
+            callbacks=list(callbacks),
         )
     return Result(evaluation, measure.numbers(logs))
 

@@ -1,7 +1,9 @@
 """The flags of the command line: what each command takes."""
 
 import argparse
+import math
 import pathlib
+import shlex
 
 DESCRIPTION = """\
 Few-shot models: pretrained ones to use, recipes to train them again.
@@ -32,6 +34,17 @@ STREAM_FLAGS = (
 )
 # Flags that choose how it is made, by the evaluation's fields.
 EVALUATION_FLAGS = ("seed", "statistics", "inner_steps", "episodes")
+# The numbers that flags may have: the least and the largest.
+RANGES = {
+    "way": (2, math.inf),
+    "shot": (1, math.inf),
+    "queries": (1, math.inf),
+    "episodes": (1, math.inf),
+    "inner_steps": (0, math.inf),
+    "steps": (1, math.inf),
+    # Keras and NumPy take no others.
+    "seed": (0, 2**32 - 1),
+}
 
 
 def parser(commands):
@@ -72,6 +85,46 @@ def given(options, names):
     return {name: value for name, value in values.items() if value is not None}
 
 
+def check_ranges(options):
+    """Checks the numbers of the flags that were given.
+
+    Args:
+        options: What `parse_args` returned.
+
+    Raises:
+        ValueError: For a number out of its range; the flag is named.
+    """
+    for name, number in given(options, RANGES).items():
+        least, largest = RANGES[name]
+        if not least <= number <= largest:
+            wanted = f"at least {least}"
+            if largest != math.inf:
+                wanted = f"{least} to {largest}"
+            raise ValueError(
+                f"`{name}` (`{spelled([name])}`) must be {wanted}. "
+                f"Received: {name}={number}"
+            )
+
+
+def resume_line(options):
+    """The command that continues an interrupted training.
+
+    Args:
+        options: The parsed flags of `train`.
+
+    Returns:
+        str, with the flags that were given and `--resume`.
+    """
+    words = ["keras-meta", "train", options.name]
+    for name, value in vars(options).items():
+        if name in ("name", "command", "resume") or value in (None, False):
+            continue
+        words.append(spelled([name]))
+        if value is not True:
+            words.append(str(value))
+    return shlex.join([*words, "--resume"])
+
+
 def spelled(names):
     """Flags as they are typed, such as `--way, --inner-steps`."""
     return ", ".join("--" + name.replace("_", "-") for name in names)
@@ -106,7 +159,7 @@ def _train(command):
     )
     command.add_argument(
         "--steps",
-        type=_positive,
+        type=int,
         metavar="N",
         help="instead of the recipe's; rounded up to whole epochs",
     )
@@ -125,7 +178,7 @@ def _evaluate(command):
     _choice_of_episodes(command)
     command.add_argument(
         "--episodes",
-        type=_positive,
+        type=int,
         metavar="N",
         help="how many (default: 1000)",
     )
@@ -219,14 +272,6 @@ def _choice_of_episodes(command):
         help="whether turned characters are classes of their own (default: "
         "as in training)",
     )
-
-
-def _positive(text):
-    """A positive integer of the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return number
 
 
 # By name: the summary, and the function that adds the flags.

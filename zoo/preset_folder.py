@@ -13,6 +13,7 @@
 import json
 import pathlib
 
+from zoo import leftovers
 from zoo.results import Results
 
 # As `keras_meta.presets` names them, which brings in TensorFlow: the functions
@@ -81,6 +82,7 @@ def write_trained(directory, model, recipe):
     from keras_meta import presets
 
     directory = pathlib.Path(directory)
+    leftovers.remove(directory, FILES)
     presets.save(model, directory)
     # What was measured on older weights does not hold for these.
     for name in (RESULTS, CARD):

@@ -20,11 +20,8 @@ class Result:
     @property
     def sentence(self):
         """The numbers with their unit, and what they were measured on."""
-        evaluation, stream = self.evaluation, self.evaluation.stream
-        return (
-            f"{self.words}{stream.measure.unit} {evaluation.setting}, "
-            f"{stream.data}, batch norm: {evaluation.statistics}"
-        )
+        unit = self.evaluation.stream.measure.unit
+        return f"{self.words}{unit} {self.evaluation.words}"
 
     def record(self):
         """The flat dict that `results.json` holds."""

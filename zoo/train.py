@@ -2,7 +2,6 @@
 
 import importlib.util
 import itertools
-import json
 import os
 import pathlib
 import time
@@ -10,22 +9,19 @@ import time
 import keras
 
 import zoo
-from keras_meta import presets
-from zoo import preset_folder
+from zoo import preset_folder, run_folder
 from zoo.model_digest import model_digest
 from zoo.recipes.recipe import LOSSES, OPTIMIZERS
-
-CHECKPOINT = "checkpoint.keras"
-STATE = "state.json"
 
 
 def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
     """Trains the model of a recipe.
 
-    After every epoch the run folder holds the model with its optimizer
-    (`checkpoint.keras`), and the number of epochs, the seconds spent and the
-    history (`state.json`). Episode `i` depends on the recipe's seed and `i`
-    alone, so a resumed run sees the episodes that an unbroken one sees.
+    After every epoch the run folder holds the model with its optimizer, the
+    number of epochs, the seconds spent and the history (`checkpoint.keras`;
+    `state.json` repeats all but the model). Episode `i` depends on the
+    recipe's seed and `i` alone, so a resumed run sees the episodes that an
+    unbroken one sees.
 
     Args:
         recipe: A `zoo.recipes.Recipe`.
@@ -38,45 +34,60 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
         `(model, state)`: the trained model and the dict of `state.json`.
 
     Raises:
-        ValueError: If the folder holds a run and `resume` is not set, or
-            the run was made with another recipe or model, or `start` names
-            a preset of which no layer fits.
+        ValueError: If another process trains in the folder, or it holds a
+            run and `resume` is not set, or the run was made with another
+            recipe or model, or `start` names a preset of which no layer
+            fits.
     """
     run_dir = pathlib.Path(run_dir)
-    if (run_dir / STATE).exists():
+    with run_folder.locked(run_dir):
+        model, state = _begun(recipe, run_dir, resume)
+        if state["epochs"] < _epochs(recipe):
+            _fit(recipe, model, state, run_dir, tensorboard, verbose)
+    return model, state
+
+
+def _begun(recipe, run_dir, resume):
+    """The compiled model and the state with which a training begins."""
+    if run_folder.holds_run(run_dir):
         if not resume:
             raise ValueError(
                 f"{str(run_dir)!r} holds a run already: continue it with "
                 "--resume, or name another folder with --run-dir."
             )
-        model, state = _resumed(recipe, run_dir)
-    else:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        model = untrained_model(recipe)
-        state = {
-            "recipe": recipe.record(),
-            "model": model_digest(model),
-            "epochs": 0,
-            "seconds": 0.0,
-            "history": {},
-        }
-        compile_model(model, recipe)
+        return _resumed(recipe, run_dir)
+    model = untrained_model(recipe)
+    state = {
+        "recipe": recipe.record(),
+        "model": model_digest(model),
+        "epochs": 0,
+        "seconds": 0.0,
+        "history": {},
+    }
+    compile_model(model, recipe)
+    return model, state
+
+
+def _epochs(recipe):
+    """How many epochs a recipe has."""
+    return -(-recipe.steps // recipe.epoch_steps)
+
+
+def _fit(recipe, model, state, run_dir, tensorboard, verbose):
+    """Trains the epochs that are left; the state is kept up to date."""
     done = state["epochs"] * recipe.epoch_steps * recipe.tasks
     elements = recipe.stream.elements(recipe.seed, done, recipe.augmentation)
     callbacks = [SaveEpoch(run_dir, state)]
     if tensorboard:
         callbacks.append(_tensorboard(run_dir / "tensorboard"))
-    epochs = -(-recipe.steps // recipe.epoch_steps)
-    if state["epochs"] < epochs:
-        model.fit(
-            elements.batch(recipe.tasks, drop_remainder=True).prefetch(8),
-            steps_per_epoch=recipe.epoch_steps,
-            initial_epoch=state["epochs"],
-            epochs=epochs,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-    return model, state
+    model.fit(
+        elements.batch(recipe.tasks, drop_remainder=True).prefetch(8),
+        steps_per_epoch=recipe.epoch_steps,
+        initial_epoch=state["epochs"],
+        epochs=_epochs(recipe),
+        callbacks=callbacks,
+        verbose=verbose,
+    )
 
 
 def _resumed(recipe, run_dir):
@@ -85,7 +96,7 @@ def _resumed(recipe, run_dir):
     Raises:
         ValueError: If the run was made with another recipe or model.
     """
-    state = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
+    state = run_folder.read_state(run_dir)
     if state["recipe"] != recipe.record():
         raise ValueError(
             f"The run in {str(run_dir)!r} was made with another recipe of "
@@ -97,11 +108,9 @@ def _resumed(recipe, run_dir):
             f"The run in {str(run_dir)!r} was made with another model than "
             "the recipe's; name another folder with --run-dir."
         )
-    model = keras.saving.load_model(run_dir / CHECKPOINT)
-    # A run that was stopped between writing the model and the state is one
-    # epoch further than its state says.
-    state["epochs"] = int(model.optimizer.iterations) // recipe.epoch_steps
-    return model, state
+    # The copy of a run that was killed may be one epoch behind.
+    run_folder.write_state(run_dir, state)
+    return run_folder.load_model(run_dir), state
 
 
 def _tensorboard(folder):
@@ -215,7 +224,7 @@ def schedule(recipe):
 
 
 class SaveEpoch(keras.callbacks.Callback):
-    """Saves model and state after each epoch, each file as a whole."""
+    """Saves model and state after each epoch."""
 
     def __init__(self, run_dir, state):
         super().__init__()
@@ -225,14 +234,11 @@ class SaveEpoch(keras.callbacks.Callback):
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        part = self.run_dir / ("part_" + CHECKPOINT)
-        self.model.save(part)
-        os.replace(part, self.run_dir / CHECKPOINT)
         self.state["epochs"] = epoch + 1
         self.state["seconds"] += time.monotonic() - self.began
         for key, value in (logs or {}).items():
             self.state["history"].setdefault(key, []).append(float(value))
-        presets.write_json(self.run_dir / STATE, self.state)
+        run_folder.save(self.run_dir, self.model, self.state)
 
 
 def write_preset(recipe, model, state, directory):

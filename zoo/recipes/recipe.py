@@ -90,6 +90,13 @@ class Evaluation:
             return self.stream.setting
         return f"{self.stream.setting}, {count(self.inner_steps, 'inner step')}"
 
+    @property
+    def words(self):
+        """The setting, the data and the batch-norm statistics in words."""
+        return (
+            f"{self.setting}, {self.stream.data}, batch norm: {self.statistics}"
+        )
+
     def record(self):
         """The flat dict that `results.json` holds."""
         return _laid_out(self, EVALUATION_LAYOUT)
