@@ -141,6 +141,42 @@ def test_predict_needs_a_model_of_pictures(capsys, pictures):
     assert code == 1 and "maml_sinusoid was not trained on pictures" in err
 
 
+@pytest.mark.parametrize(
+    "name, purpose",
+    [
+        ("maml_sinusoid", "this preset is for regression"),
+        ("reptile_sinusoid", "this preset is for regression"),
+        (
+            "zero_shot_prototypical_network_glyphs",
+            "this preset is for zero-shot classification",
+        ),
+    ],
+)
+@pytest.mark.parametrize("saved", [False, True])
+def test_predict_says_what_a_preset_is_for(
+    capsys, pictures, name, purpose, saved
+):
+    if saved:
+        # A folder without a recipe.
+        km.presets.save(zoo.load(name), pictures / "saved")
+        name = pictures / "saved"
+    command = ["predict", name, "--support", pictures / "support"]
+    code, out, err = run(capsys, *command, "--query", pictures / "query0.png")
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert purpose in err and str(name) in err
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_predict_names_files_that_are_ignored(capsys, pictures, flags):
+    (pictures / "support/letter1/photo.heic").write_bytes(b"something")
+    (pictures / "support/letter1/Thumbs.db").write_bytes(b"something")
+    command = ["predict", NAME, "--support", pictures / "support", *flags]
+    code, out, err = run(capsys, *command, "--query", pictures / "query1.png")
+    assert code == 0 and "letter1" in out
+    assert err.startswith("keras-meta: warning: ") and err.count("\n") == 1
+    assert "letter1/photo.heic'" in err and "Thumbs.db" not in err
+
+
 def test_export_writes_a_saved_model_once(capsys, tmp_path):
     code, out, _ = run(capsys, "export", NAME, tmp_path / "served")
     assert code == 0 and (tmp_path / "served/saved_model.pb").exists()
@@ -284,6 +320,42 @@ def test_an_error_is_one_line_and_exit_code_1(capsys, arguments, message):
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (1, "")
     assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot"])
+@pytest.mark.parametrize("name", [NAME, "relation_network_omniglot"])
+@pytest.mark.parametrize(
+    "flag, number, least",
+    [
+        ("--way", 1, 2),
+        ("--way", -3, 2),
+        ("--shot", 0, 1),
+        ("--queries", 0, 1),
+        ("--queries", -1, 1),
+        ("--inner-steps", -1, 0),
+        ("--seed", -1, 0),
+        ("--seed", 2**32, 0),
+        ("--episodes", 0, 1),
+        ("--episodes", -5, 1),
+    ],
+)
+def test_a_number_out_of_range_is_an_error_that_names_the_flag(
+    capsys, command, name, flag, number, least
+):
+    if command == "plot" and flag == "--episodes":
+        pytest.skip("plot draws one episode")
+    code, out, err = run(capsys, command, name, flag, number)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert f"(`{flag}`) must be " in err and f"={number}" in err
+    assert f" {least}" in err
+
+
+@pytest.mark.parametrize("flag", ["--steps", "--seed"])
+def test_a_number_of_train_is_checked(capsys, tmp_path, flag):
+    arguments = ["train", NAME, "--run-dir", tmp_path / "run", flag, -1]
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "") and f"(`{flag}`) must be" in err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["evaluate"]])

@@ -164,6 +164,42 @@ class TestFolders:
         (folder / ".cache").mkdir()
         assert len(load_image_folder(folder, size=8)[0]) == 3
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "cat/photo.heic",
+            "cat/IMG_1.HEIC",
+            "ant/new.avif",
+            "ant/scan.pdf",
+            "ant/no_ending",
+            "stray.png",
+            "stray.heif",
+        ],
+    )
+    def test_files_that_may_be_pictures_are_named(self, folder, name):
+        (folder / name).write_bytes(b"something")
+        with pytest.warns(UserWarning, match=f"Convert.*Ignored.*/{name}'"):
+            assert len(load_image_folder(folder, size=8)[0]) == 3
+
+    def test_a_folder_inside_a_class_is_named(self, folder):
+        (folder / "cat/kittens").mkdir()
+        noise(5).save(folder / "cat/kittens/a.png")
+        with pytest.warns(UserWarning, match="directly inside.*cat/kittens'"):
+            assert len(load_image_folder(folder, size=8)[0]) == 3
+
+    def test_what_systems_and_people_leave_is_not_named(self, folder):
+        names = ["Thumbs.db", "desktop.ini", ".DS_Store", "LICENSE.md"]
+        for name in [*names, "labels.CSV", ".hidden.heic"]:
+            for place in (folder, folder / "cat"):
+                (place / name).write_bytes(b"something")
+        assert len(load_image_folder(folder, size=8)[0]) == 3
+
+    def test_a_class_of_files_of_another_kind_is_an_error(self, folder):
+        (folder / "bee").mkdir()
+        (folder / "bee/1.heic").write_bytes(b"something")
+        with pytest.raises(ValueError, match="no picture in .*bee/1.heic'"):
+            load_image_folder(folder, size=8)
+
     def test_channels_and_ink_reach_the_preprocessing(self, folder):
         images, _ = load_image_folder(folder, size=8, channels=1, ink=True)
         assert images.preprocessing == Preprocessing(8, channels=1, ink=True)

@@ -117,7 +117,9 @@ def resume_line(options):
     """
     words = ["keras-meta", "train", options.name]
     for name, value in vars(options).items():
-        if name in ("name", "command", "resume") or value in (None, False):
+        if name in ("name", "command", "resume"):
+            continue
+        if value is None or value is False:
             continue
         words.append(spelled([name]))
         if value is not True:
