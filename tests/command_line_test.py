@@ -312,7 +312,13 @@ def test_train_writes_a_preset_that_loads(capsys, tmp_path, monkeypatch):
         (["evaluate", "nothing"], "There is no preset 'nothing'"),
         (["train", "prototypical_network_glyph"], "Did you mean"),
         (["evaluate", NAME, "--dataset", "glyph"], "Did you mean 'glyphs'"),
+        (["evaluate", NAME, "--split", "tset"], "Did you mean 'test'"),
         (["evaluate", NAME, "--dataset", "glyphs", "--way", "999"], "`way`"),
+        (
+            ["evaluate", "maml_omniglot_5way", "--way", "3"],
+            "(`--way`) must be 5",
+        ),
+        (["plot", "reptile_omniglot_20way", "--way", "5"], "must be 20"),
         (["evaluate", NAME, "--dataset", "glyphs", "--way", "1"], "`way`"),
     ],
 )
@@ -402,6 +408,7 @@ assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
         ["train", "nothing"],
         ["evaluate", "nothing"],
         ["evaluate", NAME, "--dataset", "nothing"],
+        ["evaluate", NAME, "--split", "tset"],
         ["plot", "siamese_network_omniglot_105"],
         ["export", "nothing", "folder"],
         ["predict", "nothing", "--support", "folder", "--query", "file"],

@@ -265,7 +265,7 @@ def _check_flags(trained, options):
 
     Raises:
         ValueError: For a flag that does not choose among such tasks, and an
-            unknown data set.
+            unknown data set or split.
     """
     from zoo import datasets
 
@@ -281,6 +281,8 @@ def _check_flags(trained, options):
         )
     if options.dataset is not None:
         datasets.check_dataset(options.dataset)
+    if options.split is not None:
+        datasets.check_split(options.split)
 
 
 def _stream(trained, fixed_way=None):
@@ -310,9 +312,17 @@ def _evaluation(model, trained, options):
 
     Returns:
         A `zoo.recipes.Evaluation`.
+
+    Raises:
+        ValueError: For a way that the model does not serve.
     """
     from zoo import recipes
 
+    if model.fixed_way and options.way not in (None, model.fixed_way):
+        raise ValueError(
+            f"`way` (`--way`) must be {model.fixed_way}, the number of "
+            f"{options.name}'s outputs. Received: way={options.way}"
+        )
     stream = _stream(trained, model.fixed_way)
     given = flags.given(options, flags.STREAM_FLAGS)
     asked = flags.given(options, flags.EVALUATION_FLAGS)

@@ -47,6 +47,8 @@ DATASETS = {
     ),
     "cub": _load_cub,
 }
+# Not every data set has all of them.
+SPLITS = ("train", "validation", "test", "trainval")
 # Descriptions of the classes, for zero-shot learning: labels -> dict of a
 # vector for each label.
 DESCRIPTIONS = {
@@ -60,6 +62,12 @@ def check_dataset(dataset):
     """Raises a ValueError that lists the nearest for an unknown data set."""
     if dataset not in DATASETS:
         raise ValueError(unknown("data set", dataset, DATASETS))
+
+
+def check_split(split):
+    """Raises a ValueError for a split that no data set has."""
+    if split not in SPLITS:
+        raise ValueError(unknown("split", split, SPLITS))
 
 
 def load_split(dataset, split, rotations=True):
