@@ -67,3 +67,85 @@ def area_resize(image, size):
             ]
             resized[i, j] = block.mean(axis=(0, 1))
     return resized
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(inputs, h, c, kernel, recurrent_kernel, bias):
+    """`h, c (units,)` after one step; gates in Keras' order i, f, g, o."""
+    i, f, g, o = np.split(inputs @ kernel + h @ recurrent_kernel + bias, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def lrua_access(
+    memory,
+    read_weights,
+    usage,
+    keys,
+    content,
+    gates,
+    least_used="shared",
+    zeroed_rows="one",
+    address_memory="current",
+    usage_decay=0.95,
+):
+    """One access of one sample; all that `LRUACell.access` returns.
+
+    `memory (slots, width)`, `read_weights (heads, slots)`, `usage (slots,)`,
+    `keys` and `content (heads, width)`, `gates (heads,)`.
+    """
+    heads, slots = read_weights.shape
+    # Python's sort is stable: the lowest of equal rows comes first.
+    rows = sorted(range(slots), key=lambda i: usage[i])[:heads]
+    marks = np.zeros((heads, slots))
+    for head in range(heads):
+        if least_used == "per_head":
+            marks[head, rows[head]] = 1
+        elif least_used == "shared":
+            marks[head, rows] = 1
+        else:
+            marks[head, usage <= usage[rows[-1]]] = 1
+    previous, memory = memory, memory.copy()
+    memory[marks.any(axis=0) if zeroed_rows == "all" else rows[0]] = 0
+    write_weights = np.zeros((heads, slots))
+    for head in range(heads):
+        write_weights[head] = (
+            gates[head] * read_weights[head] + (1 - gates[head]) * marks[head]
+        )
+        memory = memory + np.outer(write_weights[head], content[head])
+    addressed = memory if address_memory == "current" else previous
+    read_weights = softmax(-pairwise(KERNELS["cosine"], keys, addressed) + 1)
+    return {
+        "memory": memory,
+        "read_weights": read_weights,
+        "write_weights": write_weights,
+        "usage_weights": usage_decay * usage
+        + read_weights.sum(axis=0)
+        + write_weights.sum(axis=0),
+        "reads": read_weights @ memory,
+    }
+
+
+def ntm_weights(memory, previous, raw, addressing="content_and_location"):
+    """Weights `(slots,)` of one head, from its numbers before activation.
+
+    `memory (slots, width)`, `previous (slots,)`, `raw`: key, beta and, with
+    location, g, the shifts in order of their offsets, gamma.
+    """
+    slots, width = memory.shape
+    key, beta, location = raw[:width], raw[width], raw[width + 1 :]
+    cosines = 1 - pairwise(KERNELS["cosine"], [np.tanh(key)], memory)[0]
+    weights = softmax(np.log1p(np.exp(beta)) * cosines)
+    if addressing == "content":
+        return weights
+    gate, shifts = sigmoid(location[0]), softmax(location[1:-1])
+    gated = gate * weights + (1 - gate) * previous
+    moved, reach = np.zeros(slots), len(shifts) // 2
+    for i in range(slots):
+        for o in range(-reach, reach + 1):
+            moved[i] += gated[(i - o) % slots] * shifts[o + reach]
+    powers = moved ** (1 + np.log1p(np.exp(location[-1])))
+    return powers / powers.sum()
