@@ -80,11 +80,8 @@ def check_jit_compile(cell, inputs):
     )
 
 
-def check_long_sequences(cell, size, unused=()):
-    """From the first state, 200 steps and their gradients are finite.
-
-    `unused`: names of weights that have no effect.
-    """
+def check_long_sequences(cell, size):
+    """From the first state, 200 steps and their gradients are finite."""
     inputs = np.random.default_rng(3).standard_normal((2, 200, size))
     layer = keras.layers.RNN(cell, return_sequences=True)
     layer(inputs)
@@ -92,7 +89,7 @@ def check_long_sequences(cell, size, unused=()):
     assert np.isfinite(loss)
     for weight, slope in zip(cell.trainable_weights, slopes, strict=True):
         assert np.all(np.isfinite(slope)), weight.path
-        assert np.any(slope != 0) != (weight.name in unused), weight.path
+        assert np.any(slope != 0), weight.path
 
 
 def check_mask(cell, size):
@@ -125,13 +122,12 @@ def check_saving(cell, size, path):
 
 
 def check_policy(cell, size):
-    """A model with the cell is trained by `fit`."""
+    """Sequences and their gradients are finite, states in its precision."""
     layer = keras.layers.RNN(cell, return_sequences=True)
-    model = keras.Sequential([layer])
-    model.compile("sgd", "mse", jit_compile=False)
-    x, y = np.ones((2, 4, size)), np.ones((2, 4, cell.output_size))
-    history = model.fit(x, y, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
+    inputs = np.ones((2, 4, size))
+    layer(inputs)
+    _, slopes = gradients(layer, inputs)
+    assert all(keras.ops.all(keras.ops.isfinite(slope)) for slope in slopes)
     for state in cell.get_initial_state(2):
         assert keras.backend.standardize_dtype(state.dtype) == (
             cell.compute_dtype

@@ -12,6 +12,7 @@ LEAST_USED = ("shared", "per_head", "threshold")
 ZEROED_ROWS = ("one", "all")
 ADDRESS_MEMORY = ("current", "previous")
 GATES = ("scalar", "controller")
+CONTROLLER_INPUT = ("inputs_and_reads", "inputs")
 WRITTEN_CONTENT = ("key", "separate_add")
 
 
@@ -66,11 +67,11 @@ class LRUACell(MemoryCell):
             `"controller"`: it is `Dense(h_t)`, as in public codes.
         written_content: `"key"`, or `"separate_add"` to write a vector
             `tanh(Dense(h_t))` of its own, as in public codes.
+        controller_input: `"inputs_and_reads"`, or `"inputs"` for a
+            controller that does not see `r_{t-1}`.
         usage_decay: `gamma`, in `[0, 1]`.
-        **kwargs: `controller`, `"lstm"` or `"dense"` for one tanh layer;
-            `controller_input`, `"inputs_and_reads"` or `"inputs"` for a
-            controller that does not see `r_{t-1}`; and the arguments of
-            `keras.layers.Layer`.
+        **kwargs: `controller`, `"lstm"` or `"dense"` for one tanh layer, and
+            the arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: For a size that is no positive integer, more read heads
@@ -89,6 +90,7 @@ class LRUACell(MemoryCell):
         address_memory="current",
         gate="scalar",
         written_content="key",
+        controller_input="inputs_and_reads",
         usage_decay=0.95,
         **kwargs,
     ):
@@ -104,6 +106,10 @@ class LRUACell(MemoryCell):
         self.written_content = check_choice(
             "written_content", written_content, WRITTEN_CONTENT
         )
+        self.controller_input = check_choice(
+            "controller_input", controller_input, CONTROLLER_INPUT
+        )
+        self.feeds_reads = self.controller_input == "inputs_and_reads"
         self.usage_decay = check_number("usage_decay", usage_decay)
         if not 0 <= self.usage_decay <= 1:
             raise ValueError(
@@ -236,5 +242,6 @@ class LRUACell(MemoryCell):
             "address_memory": self.address_memory,
             "gate": self.gate,
             "written_content": self.written_content,
+            "controller_input": self.controller_input,
             "usage_decay": self.usage_decay,
         }

@@ -9,7 +9,6 @@ from keras_meta.checks import check_choice, check_integer
 from keras_meta.ops import at_least_float32, wide
 
 CONTROLLERS = ("lstm", "dense")
-CONTROLLER_INPUTS = ("inputs_and_reads", "inputs")
 # A constant near zero learns best of the usual starts (Collier and Beel 2018).
 INITIAL_MEMORY = 1e-6
 
@@ -35,14 +34,15 @@ class MemoryCell(keras.layers.Layer):
         read_heads: Vectors read in each step, at most `memory_slots`.
         controller: `"lstm"`, or `"dense"` for one tanh layer, which has no
             state of its own.
-        controller_input: `"inputs_and_reads"`, or `"inputs"` for a
-            controller that does not see what was read before.
         **kwargs: Of `keras.layers.Layer`.
 
     Raises:
         ValueError: For a size that is no positive integer, more read heads
-            than slots, or an unknown choice.
+            than slots, or an unknown controller.
     """
+
+    # Whether the controller sees what was read in the step before.
+    feeds_reads = True
 
     def __init__(
         self,
@@ -51,7 +51,6 @@ class MemoryCell(keras.layers.Layer):
         memory_width,
         read_heads,
         controller="lstm",
-        controller_input="inputs_and_reads",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,9 +64,6 @@ class MemoryCell(keras.layers.Layer):
                 f"{self.memory_slots}. Received: read_heads={read_heads}"
             )
         self.controller = check_choice("controller", controller, CONTROLLERS)
-        self.controller_input = check_choice(
-            "controller_input", controller_input, CONTROLLER_INPUTS
-        )
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] is None:
@@ -79,7 +75,7 @@ class MemoryCell(keras.layers.Layer):
             )
         self.input_size = input_shape[-1]
         size = self.input_size
-        if self.controller_input == "inputs_and_reads":
+        if self.feeds_reads:
             size += self.read_heads * self.memory_width
         if self.controller == "lstm":
             self.controller_layer = keras.layers.LSTMCell(
@@ -205,7 +201,7 @@ class MemoryCell(keras.layers.Layer):
         Returns:
             `h_t (batch, units)` and a dict of the controller's new states.
         """
-        if self.controller_input == "inputs_and_reads":
+        if self.feeds_reads:
             inputs = self.with_reads(inputs, state["reads"])
         if self.controller == "dense":
             return self.controller_layer(inputs), {}
@@ -245,5 +241,4 @@ class MemoryCell(keras.layers.Layer):
             "memory_width": self.memory_width,
             "read_heads": self.read_heads,
             "controller": self.controller,
-            "controller_input": self.controller_input,
         }

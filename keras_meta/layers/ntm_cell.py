@@ -121,7 +121,9 @@ class NTMCell(MemoryCell):
     For stable training, as found by Collier and Beel (2018, "Implementing
     Neural Turing Machines"), the memory starts at 1e-6, the first weights
     and reads are learned, and what `Dense(h_t)` returns is clipped to
-    `[-20, 20]`.
+    `[-20, 20]`. With `addressing="content"` the first memory is learned
+    instead: rows that start equal would be weighed, and so written, equally
+    for ever.
 
     >>> import keras
     >>> cell = NTMCell(units=8, memory_slots=16, memory_width=4, read_heads=2)
@@ -140,10 +142,8 @@ class NTMCell(MemoryCell):
         shift_range: `r`: a head moves by `-r .. r` rows in a step.
         read_after_write: Whether read heads find and read the memory `M_t`,
             after the write, instead of `M_{t-1}`.
-        **kwargs: `controller`, `"lstm"` or `"dense"` for one tanh layer;
-            `controller_input`, `"inputs_and_reads"` or `"inputs"` for a
-            controller that does not see `r_{t-1}`; and the arguments of
-            `keras.layers.Layer`.
+        **kwargs: `controller`, `"lstm"` or `"dense"` for one tanh layer, and
+            the arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: For a size that is no positive integer, more read heads
@@ -182,20 +182,23 @@ class NTMCell(MemoryCell):
             "write", self.units, self.write_heads * (size + 2 * width)
         )
 
-        def learned(name, rows, columns):
-            return self.add_weight(
-                shape=(rows, columns), name=name, initializer="glorot_uniform"
+        shapes = {"reads": (self.read_heads, width)}
+        if self.addressing == "content":
+            shapes["memory"] = (self.memory_slots, width)
+        shapes.update(self.memory_state_shapes)
+        self.initial_biases = {
+            name: self.add_weight(
+                shape=shape,
+                name=f"initial_{name}",
+                initializer="glorot_uniform",
             )
-
-        slots, heads = self.memory_slots, self.read_heads
-        self.initial_reads = learned("initial_reads", heads, width)
-        self.initial_read = learned("initial_read_weights", heads, slots)
-        self.initial_write = learned(
-            "initial_write_weights", self.write_heads, slots
-        )
+            for name, shape in shapes.items()
+        }
 
     @property
     def memory_state_shapes(self):
+        if self.addressing == "content":
+            return {}
         return {
             "read_weights": (self.read_heads, self.memory_slots),
             "write_weights": (self.write_heads, self.memory_slots),
@@ -204,13 +207,14 @@ class NTMCell(MemoryCell):
     def initial_memory_state(self):
         if not self.built:
             raise ValueError(
-                "The first weights and reads of an NTMCell are learned: call "
+                "The first reads and weights of an NTMCell are learned: call "
                 "`build((None, size))` before `get_initial_state`."
             )
         return {
-            "reads": ops.tanh(at_least_float32(self.initial_reads)),
-            "read_weights": ops.softmax(at_least_float32(self.initial_read)),
-            "write_weights": ops.softmax(at_least_float32(self.initial_write)),
+            name: (ops.softmax if name.endswith("weights") else ops.tanh)(
+                at_least_float32(bias)
+            )
+            for name, bias in self.initial_biases.items()
         }
 
     def advance(self, inputs, state):
@@ -221,12 +225,14 @@ class NTMCell(MemoryCell):
         erase, add, writing = ops.split(
             writing, (self.memory_width, 2 * self.memory_width), axis=-1
         )
-        write_weights = self._address(writing, state["write_weights"], memory)
+        write_weights = self._address(
+            writing, state.get("write_weights"), memory
+        )
         written = write(
             memory, write_weights, ops.sigmoid(erase), ops.tanh(add)
         )
         seen = written if self.read_after_write else memory
-        read_weights = self._address(reading, state["read_weights"], seen)
+        read_weights = self._address(reading, state.get("read_weights"), seen)
         reads = read(read_weights, seen)
         weights = {
             "memory": written,
