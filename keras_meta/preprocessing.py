@@ -3,12 +3,18 @@
 import dataclasses
 
 import numpy as np
+from PIL import Image
 
+from keras_meta.arrays import as_array, as_numbers, is_source, source_array
 from keras_meta.checks import check_integer
 from keras_meta.serialization import register
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
+# Channels of a picture: grey, RGB, RGBA.
+CHANNELS = (1, 3, 4)
+# Pictures of an image source in memory at once.
+CHUNK = 64
 
 
 @register
@@ -69,37 +75,67 @@ class Preprocessing:
         """Applies the preprocessing.
 
         Args:
-            images: Pictures: an array `(n, height, width)` or `(n, height,
-                width, channels)`, or a list of arrays `(height, width)` or
-                `(height, width, channels)` of any sizes. Channels may be 1,
-                3 (RGB) or 4 (RGBA). Integers are 0 to 255, floats 0 to 1.
+            images: Pictures: an array or tensor `(n, height, width)` or `(n,
+                height, width, channels)`, a list of PIL pictures or of
+                arrays `(height, width)` or `(height, width, channels)` of
+                any sizes, an image source such as `EncodedImages`, or one
+                PIL picture. Channels may be 1, 3 (RGB) or 4 (RGBA). Integers
+                are 0 to 255, floats 0 to 1; a PIL picture may be of any mode
+                of at most 16 bits.
 
         Returns:
             float32 array `(n, *size, channels)` in `[0, 1]`.
 
         Raises:
-            ValueError: For another rank, or values that are not finite or
-                out of range.
+            ValueError: For another rank, one colour picture that is not in a
+                list, pictures without pixels, or values that are not finite
+                or out of range.
         """
-        if isinstance(images, list | tuple):
-            if not images:
-                return np.zeros((0, *self.size, self.channels), "float32")
-            return np.concatenate([self(np.asarray(i)[None]) for i in images])
-        images = np.asarray(images)
-        if images.ndim == 3:
-            images = images[..., None]
-        if images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
+        if is_source(images):
+            rows = np.arange(images.shape[0])
+            return self._joined(
+                self(source_array(images, rows[start : start + CHUNK]))
+                for start in range(0, len(rows), CHUNK)
+            )
+        pictures = _pictures(images)
+        if isinstance(pictures, list):
+            return self._joined(self._prepare(p[None]) for p in pictures)
+        if pictures.shape == (0,):
+            return self._joined(())
+        # Rank 3 is a batch of grey pictures. One that ends like a colour
+        # picture is surely meant as one, unless it has the model's own size.
+        if pictures.ndim == 3 and (
+            pictures.shape[-1] not in CHANNELS
+            or pictures.shape[1:] == self.size
+        ):
+            pictures = pictures[..., None]
+        if pictures.ndim != 4 or pictures.shape[-1] not in CHANNELS:
             raise ValueError(
                 "`images` must have the shape (n, height, width) or (n, "
                 "height, width, channels) with 1, 3 or 4 channels; put one "
                 "picture in a list. Received: an array of shape "
-                f"{images.shape}"
+                f"{pictures.shape}"
+            )
+        return self._prepare(pictures)
+
+    def _prepare(self, images):
+        """The preprocessing of an array `(n, height, width, channels)`."""
+        if not len(images):
+            return self._joined(())
+        if 0 in images.shape:
+            raise ValueError(
+                "`images` must hold pictures of at least one pixel. Received: "
+                f"pictures of shape {images.shape[1:]}"
             )
         images = to_unit_range(images, "images")
         images = self._recolour(images)
         # Rounding may put an average just outside the range.
         images = np.clip(area_resize(images, self.size), 0, 1)
         return invert_bright_ground(images) if self.ink else images
+
+    def _joined(self, parts):
+        nothing = np.zeros((0, *self.size, self.channels), "float32")
+        return np.concatenate([nothing, *parts])
 
     def _recolour(self, images):
         if images.shape[-1] == 4:
@@ -119,6 +155,52 @@ class Preprocessing:
         return cls(**config)
 
 
+def _pictures(images):
+    """All pictures as one array, or as a list of arrays with channels."""
+    if isinstance(images, Image.Image):
+        images = [images]
+    if hasattr(images, "to_numpy"):
+        images = images.to_numpy()
+    if isinstance(images, np.ndarray) and images.dtype == object:
+        images = list(images)
+    if not isinstance(images, list | tuple):
+        return _pixels(images)
+    pictures = [_pixels(image) for image in images]
+    plain = all(isinstance(image, list | tuple) for image in images)
+    if plain and len({picture.shape for picture in pictures}) == 1:
+        # Nested lists of numbers: an array, written out.
+        return np.stack(pictures)
+    for row, picture in enumerate(pictures):
+        if picture.ndim == 2:
+            pictures[row] = picture = picture[..., None]
+        if picture.ndim != 3 or picture.shape[-1] not in CHANNELS:
+            raise ValueError(
+                "`images` must hold pictures (height, width) or (height, "
+                "width, channels) with 1, 3 or 4 channels. Received: an array "
+                f"of shape {picture.shape} as images[{row}]"
+            )
+    return pictures
+
+
+def _pixels(picture):
+    """NumPy array of one or more pictures."""
+    # What a picture or a tensor raises depends on its file or library.
+    try:
+        array = as_array(picture)
+    except Exception as error:
+        raise ValueError(
+            "`images` must be an array or tensor of pictures, a list of "
+            "arrays or PIL pictures, or an image source. "
+            f"Received: {error}"
+        ) from error
+    try:
+        return as_numbers(array)
+    except ValueError as error:
+        raise ValueError(
+            f"`images` must hold numbers. Received: {error}"
+        ) from error
+
+
 def to_unit_range(values, name):
     """Checks pixels and converts them to float32 in `[0, 1]`.
 
@@ -135,7 +217,7 @@ def to_unit_range(values, name):
     values = np.asarray(values)
     if values.dtype == bool:
         return values.astype("float32")
-    if not np.issubdtype(values.dtype, np.number):
+    if values.dtype.kind not in "iuf":
         raise ValueError(
             f"`{name}` must hold numbers. Received: dtype={values.dtype}"
         )

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module may import modules of lower ranks, and of its own folder.
 RANKS = [
-    ("keras_meta.checks",),
+    ("keras_meta.checks", "keras_meta.arrays"),
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",

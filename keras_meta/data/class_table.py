@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_meta.preprocessing import to_unit_range
+from keras_meta.data.labels import class_codes, label_array
 
 # A fixed number, because AUTOTUNE makes the queue of these small calls so
 # short that waking threads takes a third of the time.
@@ -14,19 +14,21 @@ class ClassTable:
     """Which rows of the examples belong to which class and group.
 
     `members: (classes, most)` int32 row numbers, padded with zeros;
-    `sizes: (classes,)`; `groups: (classes,)` number of the group.
+    `sizes: (classes,)`; `names: (classes,)` the labels; `codes: (n,)` the
+    class of each example; `groups: (classes,)` number of the group, whose
+    label is in `group_names`; both None without groups.
     """
 
     def __init__(self, examples, labels, groups):
-        labels = np.asarray(labels)
         count = examples.shape[0]
+        labels = label_array(labels)
         if labels.shape != (count,):
             raise ValueError(
                 "`labels` must hold one label for each example, shape "
                 f"({count},). Received: labels of shape {labels.shape}"
-                + _one_hot_hint(labels)
             )
-        self.names, codes = np.unique(labels, return_inverse=True)
+        self.names, codes = class_codes(labels)
+        self.codes = codes
         self.sizes = np.bincount(codes)
         order = np.argsort(codes, kind="stable")
         self.members = np.zeros(
@@ -36,9 +38,9 @@ class ClassTable:
             np.cumsum(self.sizes) - self.sizes, self.sizes
         )
         self.members[codes[order], rank] = order
-        self.groups = None
+        self.groups = self.group_names = None
         if groups is not None:
-            self._set_groups(np.asarray(groups), codes, count)
+            self._set_groups(label_array(groups, "groups"), codes, count)
 
     def _set_groups(self, groups, codes, count):
         if groups.shape != (count,):
@@ -46,7 +48,7 @@ class ClassTable:
                 "`groups` must hold the group of each example, shape "
                 f"({count},). Received: groups of shape {groups.shape}"
             )
-        _, group_codes = np.unique(groups, return_inverse=True)
+        self.group_names, group_codes = class_codes(groups, "groups")
         self.groups = np.zeros(len(self.names), "int32")
         self.groups[codes] = group_codes
         if not np.array_equal(self.groups[codes], group_codes):
@@ -154,30 +156,3 @@ def fold_seed(seed, index):
     return tf.random.experimental.stateless_fold_in(
         tf.stack([tf.cast(seed, "int64"), index]), 1
     )
-
-
-def row_taker(examples):
-    """The function that draws rows of the examples as float32 tensors."""
-    if hasattr(examples, "take") and not isinstance(examples, np.ndarray):
-        return examples.take
-    if examples.dtype == np.uint8:
-        stored = tf.constant(examples)
-        unit = tf.constant(1 / 255, "float32")
-        return lambda rows: tf.cast(tf.gather(stored, rows), "float32") * unit
-    if examples.ndim == 4:
-        examples = to_unit_range(examples, "examples")
-    examples = examples.astype("float32")
-    if not np.isfinite(examples).all():
-        raise ValueError(
-            "`examples` must be finite. Received: "
-            f"{int((~np.isfinite(examples)).sum())} values that are NaN or "
-            "infinite"
-        )
-    stored = tf.constant(examples)
-    return lambda rows: tf.gather(stored, rows)
-
-
-def _one_hot_hint(labels):
-    if labels.ndim == 2:
-        return "; turn one-hot rows into labels with np.argmax(labels, axis=1)"
-    return ""

@@ -4,7 +4,9 @@ import io
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
+
+from keras_meta.arrays import picture_pixels
 
 
 class EncodedImages:
@@ -15,6 +17,11 @@ class EncodedImages:
     a length, a `shape`, and `take`, which works inside a `tf.data` map: the
     pictures of an episode are decoded when the episode is drawn, in parallel
     when the map is. A small data set is quicker as an array: `numpy()`.
+
+    It is indexed like an array: `images[3]` decodes one picture, a float32
+    array `(height, width, channels)`; a slice, a boolean mask or an integer
+    array selects pictures, as `EncodedImages`, and decodes none. Iteration
+    decodes one picture after the other.
 
     Args:
         pictures: List of paths, or of `bytes` (the contents of files), in
@@ -32,6 +39,8 @@ class EncodedImages:
     (3, 28, 28, 1)
     >>> images.take(tf.constant([0, 2])).shape
     TensorShape([2, 28, 28, 1])
+    >>> images[1:].shape, images[-1].shape
+    ((2, 28, 28, 1), (28, 28, 1))
     """
 
     def __init__(self, pictures, preprocessing):
@@ -40,6 +49,23 @@ class EncodedImages:
 
     def __len__(self):
         return len(self.pictures)
+
+    def __getitem__(self, key):
+        # NumPy knows all kinds of indices, and the errors of wrong ones.
+        rows = np.arange(len(self))[key]
+        if rows.ndim == 0:
+            return self.numpy([rows])[0]
+        if rows.ndim > 1:
+            raise IndexError(
+                "Pictures are indexed along their first axis only, by an "
+                "integer, a slice, a boolean mask or an integer array. "
+                f"Received: {key!r}"
+            )
+        chosen = [self.pictures[row] for row in rows]
+        return EncodedImages(chosen, self.preprocessing)
+
+    def __iter__(self):
+        return (self[row] for row in range(len(self)))
 
     @property
     def shape(self):
@@ -128,7 +154,7 @@ def decode_picture(file, name):
     """
     try:
         with Image.open(file) as image:
-            pixels = _to_eight_bits(ImageOps.exif_transpose(image))
+            return picture_pixels(image)
     # What a broken file raises depends on its format and on where it broke:
     # OSError, SyntaxError, EOFError, struct.error, DecompressionBombError ...
     except Exception as error:
@@ -136,21 +162,3 @@ def decode_picture(file, name):
             "A picture must be a whole file that Pillow can decode. "
             f"Received: {name} ({type(error).__name__}: {error})"
         ) from error
-    return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def _to_eight_bits(image):
-    """uint8 array of a picture; grey, RGB, or RGBA if it has transparency."""
-    # Pillow's own conversion clips 16-bit values at 255 instead of scaling.
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image)
-        if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError("values of 32 bits; save it with 8 or 16 bits")
-        return (pixels >> 8).astype("uint8")
-    if image.mode == "F":
-        raise ValueError("floating-point values; save it with 8 or 16 bits")
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA"))
-    # Mode "1" would become an array of bool.
-    grey = image.mode in ("1", "L")
-    return np.asarray(image.convert("L" if grey else "RGB"))

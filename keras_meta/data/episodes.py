@@ -9,8 +9,9 @@ from keras_meta.data.class_table import (
     ClassTable,
     draw_rows,
     fold_seed,
-    row_taker,
 )
+from keras_meta.data.examples import read_examples, row_taker
+from keras_meta.data.labels import label_array
 
 
 def episode_dataset(
@@ -81,8 +82,7 @@ def episode_dataset(
     queries = check_integer("queries", queries, 0)
     seed = check_integer("seed", seed)
     start = check_integer("start", start, 0)
-    if not hasattr(examples, "shape"):
-        examples = np.asarray(examples)
+    examples = read_examples(examples)
     table = ClassTable(examples, labels, groups)
     table.check(way_range[1], shot_range[1], queries)
     take = row_taker(examples)
@@ -126,12 +126,13 @@ def label_groups(labels):
     >>> label_groups(["Greek/alpha", "Greek/beta", "Latin/a"]).tolist()
     ['Greek', 'Greek', 'Latin']
     """
-    return np.array([str(label).split("/")[0] for label in labels])
+    return np.array([str(label).split("/")[0] for label in label_array(labels)])
 
 
 def _number_or_range(name, value, least):
     """`(low, high)` of a number or a pair of numbers."""
-    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    is_pair = isinstance(value, tuple | list) or np.ndim(value) == 1
+    pair = tuple(value) if is_pair else (value, value)
     if len(pair) != 2:
         raise ValueError(
             f"`{name}` must be a number or a pair (least, most). "

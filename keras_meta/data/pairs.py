@@ -8,8 +8,8 @@ from keras_meta.data.class_table import (
     PARALLEL_CALLS,
     ClassTable,
     fold_seed,
-    row_taker,
 )
+from keras_meta.data.examples import read_examples, row_taker
 
 # Pairs drawn in a call: a call for each would cost more than its work. Four
 # times as many would be a fifth faster for images of 28 pixels, no faster for
@@ -73,11 +73,10 @@ def pair_dataset(
     """
     seed = check_integer("seed", seed)
     start = check_integer("start", start, 0)
-    if not hasattr(examples, "shape"):
-        examples = np.asarray(examples)
+    examples = read_examples(examples)
     class_table = ClassTable(examples, labels, groups)
     _check_classes(class_table)
-    group_table = _group_table(class_table, groups)
+    group_table = _group_table(class_table)
     take = row_taker(examples)
 
     def draw(block):
@@ -123,13 +122,12 @@ def _check_classes(table):
         )
 
 
-def _group_table(class_table, groups):
+def _group_table(class_table):
     """Which classes belong to which group; without groups, all to one."""
-    if groups is None:
+    if class_table.groups is None:
         names = np.zeros(len(class_table.names), "int32")
     else:
-        # The group of a class is that of its first example.
-        names = np.asarray(groups)[class_table.members[:, 0]]
+        names = class_table.group_names[class_table.groups]
     # A group has classes as members, as a class has examples.
     table = ClassTable(class_table.names, names, None)
     smallest = int(np.argmin(table.sizes))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from keras_meta.checks import check_integer, check_number
@@ -94,7 +95,8 @@ def _scale(uniform, bounds):
 
 def _range(name, value):
     """The pair of floats, or a ValueError."""
-    pair = tuple(value) if isinstance(value, tuple | list) else ()
+    is_pair = isinstance(value, tuple | list) or np.ndim(value) == 1
+    pair = tuple(value) if is_pair else ()
     try:
         low, high = (float(check_number(name, number)) for number in pair)
     except ValueError as error:

@@ -9,8 +9,8 @@ from keras_meta.data.class_table import (
     ClassTable,
     draw_rows,
     fold_seed,
-    row_taker,
 )
+from keras_meta.data.examples import read_examples, row_taker
 
 
 def zero_shot_dataset(
@@ -73,13 +73,11 @@ def zero_shot_dataset(
     queries = check_integer("queries", queries, 1)
     seed = check_integer("seed", seed)
     start = check_integer("start", start, 0)
-    if not hasattr(examples, "shape"):
-        examples = np.asarray(examples)
+    examples = read_examples(examples)
     table = ClassTable(examples, labels, None)
     table.check(way, 0, 0)
     _check_sizes(table, queries)
-    _, codes = np.unique(np.asarray(labels), return_inverse=True)
-    codes = tf.constant(codes, "int32")
+    codes = tf.constant(table.codes, "int32")
     vectors = tf.constant(_vectors(descriptions, table.names))
     take = row_taker(examples)
 
