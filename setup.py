@@ -39,6 +39,8 @@ setup(
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",
             "hypothesis>=6.120,<7",
+            # Tables as examples and labels; the library needs none.
+            "pandas>=2.2,<4",
             "ruff>=0.15,<0.18",
             "tensorboard>=2.20,<3",
             # One test builds the wheel.

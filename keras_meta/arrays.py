@@ -94,8 +94,8 @@ def as_array(values):
         return picture_pixels(values)
     if hasattr(values, "toarray") or hasattr(values, "dense_shape"):
         raise ValueError(
-            f"a sparse {type(values).__name__}; make it dense first, such as "
-            "by `.toarray()`"
+            f"a sparse {type(values).__name__}; make it dense first, by "
+            "`.toarray()` or `tf.sparse.to_dense`"
         )
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.getmaskarray(values).any():

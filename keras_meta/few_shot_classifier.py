@@ -1,18 +1,23 @@
 """A classifier for one task of your own, with scikit-learn's verbs."""
 
-import json
 import pathlib
 
 import numpy as np
 from keras import ops
 
 from keras_meta import presets
+from keras_meta.arrays import is_source, source_array
+from keras_meta.data.examples import unit_examples
+from keras_meta.data.labels import class_codes, label_array, label_kind
 from keras_meta.preprocessing import to_unit_range
+from keras_meta.presets import LABELS, SUMS, SUPPORT
 
-SUPPORT = "support.npz"
-LABELS = "labels.json"
-# Queries predicted at once, to bound memory.
+# Queries predicted at once, and queries times support examples, which some
+# models compare one by one: to bound memory.
 CHUNK = 512
+PAIRS = 2**16
+# What JSON keeps as it is.
+LABEL_TYPES = (str, int, float, bool)
 
 
 class FewShotClassifier:
@@ -21,8 +26,9 @@ class FewShotClassifier:
     Args:
         model: An `EpisodicModel` with weights, from `zoo.load` say. Its
             `Preprocessing` is applied to your images, so they may be of any
-            size, grey or colour, uint8 or float; a model without one takes
-            images of exactly the shape it was trained on.
+            size, grey or colour, uint8 or float. A model without one takes
+            examples of exactly the shape it was trained on: images, or
+            stored features, token ids, tables and so on.
 
     Raises:
         ValueError: For a zero-shot model, which takes no examples.
@@ -56,31 +62,41 @@ class FewShotClassifier:
         """Learns the classes from scratch.
 
         Args:
-            images: Array `(n, height, width[, channels])`, or a list of
-                images of different sizes. Integers are 0 to 255, floats 0
-                to 1.
-            labels: `n` labels: str, int or any other sortable kind. The
-                classes may have different numbers of images.
+            images: Pictures, of a model with a `Preprocessing`: an array or
+                tensor `(n, height, width[, channels])`, a list of arrays or
+                PIL pictures of different sizes, an image source such as
+                `EncodedImages`, or one PIL picture. Integers are 0 to 255,
+                floats 0 to 1. Without a `Preprocessing`, examples by the
+                rule of `keras_meta.data.episode_dataset`: an array, tensor,
+                DataFrame or list `(n, ...)`, or an image source; rank 4 is
+                images, uint8 is divided by 255, and other values need only
+                be finite.
+            labels: `n` labels of one kind: str, int, members of an enum or
+                any other kind that can be sorted, as a list, array, tensor
+                or pandas Series. The classes may have different numbers of
+                images.
 
         Returns:
             The classifier itself.
 
         Raises:
-            ValueError: For fewer than two classes, unequal lengths, or
-                images that are empty, not finite or out of range.
+            ValueError: For fewer than two classes, unequal lengths, labels
+                that are missing (None, NaN) or of several kinds, one colour
+                picture that is not in a list, or images that are empty, not
+                finite or out of range.
         """
         images = self._prepare(images)
-        labels = _label_array(labels)
-        if labels.shape != (len(images),):
-            raise ValueError(
-                "`labels` must hold one label for each image. Received: "
-                f"{len(images)} images and labels of shape {labels.shape}"
-            )
+        labels = label_array(labels)
+        _check_lengths(images, labels)
         self._learn(images, labels)
         return self
 
     def predict(self, images):
-        """The most probable label of each image, as an array `(n,)`."""
+        """The most probable label of each image, as an array `(n,)`.
+
+        Args:
+            images: As for `fit`.
+        """
         probabilities = self.predict_proba(images)
         return self.classes_[np.argmax(probabilities, axis=1)]
 
@@ -95,9 +111,11 @@ class FewShotClassifier:
         """
         self._check_fitted()
         images = self._prepare(images)
-        step = len(images) if self.model.transductive else CHUNK
+        step = max(1, min(CHUNK, PAIRS // len(self._images)))
+        if self.model.transductive:
+            step = max(1, len(images))
         parts = [np.zeros((0, len(self.classes_)), "float32")]
-        for start in range(0, len(images), max(step, 1)):
+        for start in range(0, len(images), step):
             chunk = images[None, start : start + step]
             predictions = self.model.infer(self._task, chunk)
             predictions = predictions[..., : len(self.classes_)]
@@ -106,14 +124,18 @@ class FewShotClassifier:
         return np.concatenate(parts)
 
     def score(self, images, labels):
-        """The share of images whose predicted label is the given one."""
+        """The share of images whose predicted label is the given one.
+
+        Args:
+            images: As for `fit`; at least one.
+            labels: Their labels, of the kind of `classes_`.
+        """
+        labels = label_array(labels)
         predicted = self.predict(images)
-        labels = _label_array(labels)
-        if labels.shape != predicted.shape:
-            raise ValueError(
-                "`labels` must hold one label for each image. Received: "
-                f"{len(predicted)} images and labels of shape {labels.shape}"
-            )
+        _check_lengths(predicted, labels)
+        if not len(labels):
+            raise ValueError("`images` must hold at least one image.")
+        self._check_kind(labels, "labels")
         return float(np.mean(predicted == labels))
 
     def add_class(self, images, label):
@@ -130,10 +152,10 @@ class FewShotClassifier:
         images = self._prepare(images)
         if not len(images):
             raise ValueError("`images` must hold at least one image.")
-        added = _label_array([label] * len(images))
+        added = np.repeat(self._label(label), len(images))
         self._learn(
             np.concatenate([self._images, images]),
-            _label_array([*self._labels.tolist(), *added.tolist()]),
+            np.concatenate([self._labels, added]),
         )
         return self
 
@@ -147,7 +169,7 @@ class FewShotClassifier:
             The classifier itself.
         """
         self._check_fitted()
-        keep = self._labels != label
+        keep = self._labels != self._label(label)
         if keep.all():
             raise ValueError(
                 f"`label` must be one of {self.classes_.tolist()}. "
@@ -167,20 +189,19 @@ class FewShotClassifier:
             ValueError: If a label is not a str, int, float or bool.
         """
         self._check_fitted()
-        labels = self._labels.tolist()
-        odd = [x for x in labels if not isinstance(x, str | int | float)]
+        labels = self._labels
+        # NumPy's numbers become Python's; its dates would become numbers.
+        labels = labels.tolist() if labels.dtype.kind in "biuf" else [*labels]
+        odd = [x for x in labels if type(x) not in LABEL_TYPES]
         if odd:
             raise ValueError(
                 "Only labels of type str, int, float or bool can be saved. "
                 f"Received: {odd[0]!r}"
             )
-        directory = pathlib.Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        # Without sums an interrupted save cannot pass for a whole one.
-        (directory / presets.SUMS).unlink(missing_ok=True)
-        np.savez_compressed(directory / SUPPORT, images=self._images)
-        presets.write_json(directory / LABELS, labels)
-        presets.save(self.model, directory)
+        with presets.replaced_files(directory) as part:
+            np.savez_compressed(part / SUPPORT, images=self._images)
+            presets.write_json(part / LABELS, labels)
+            presets.write_model(self.model, part)
 
     @classmethod
     def load(cls, directory):
@@ -196,28 +217,80 @@ class FewShotClassifier:
             ValueError: If a file is missing or damaged.
         """
         directory = pathlib.Path(directory)
-        for name in (SUPPORT, LABELS, presets.SUMS):
+        for name in (SUPPORT, LABELS, SUMS):
             if not (directory / name).is_file():
                 raise ValueError(
                     "`directory` must hold a classifier that was saved whole. "
                     f"Received: directory={str(directory)!r} without {name}"
                 )
+        presets.check_sums(directory)
+        images = _read_support(directory / SUPPORT)
+        labels = _read_labels(directory / LABELS, len(images))
         classifier = cls(presets.load(directory))
-        labels = json.loads((directory / LABELS).read_text(encoding="utf-8"))
-        with np.load(directory / SUPPORT) as stored:
-            classifier._learn(stored["images"], _label_array(labels))
+        try:
+            classifier._check_shape(images)
+            if classifier.model.preprocessing is not None:
+                to_unit_range(images, "images")
+            classifier._learn(images, labels)
+        # What a model raises for examples of other values depends on it.
+        except Exception as error:
+            raise ValueError(
+                f"The classifier in {str(directory)!r} cannot be loaded: "
+                f"{SUPPORT} and {LABELS} must fit the model. "
+                f"Received: {error}"
+            ) from error
         return classifier
 
     def _prepare(self, images):
+        """float32 examples `(n, ...)` of the model's form."""
         if self.model.preprocessing is not None:
             return self.model.preprocessing(images)
-        images = np.asarray(images)
-        if images.size == 0:
-            return images.astype("float32")
-        return to_unit_range(images, "images")
+        if is_source(images):
+            images = source_array(images, np.arange(images.shape[0]))
+        images = unit_examples(images, "images")
+        if len(images):
+            self._check_shape(images)
+        return images
+
+    def _check_shape(self, images):
+        """Raises a ValueError unless examples have the model's shape."""
+        # An unbuilt model has none yet and takes any.
+        found = images.shape[1:]
+        expected = self.model.example_shapes.get("support_x", found)
+        if not found:
+            raise ValueError(
+                "`images` must hold more than one value of each example, (n, "
+                f"...). Received: an array of shape {images.shape}"
+            )
+        if len(found) != len(expected) or any(
+            size not in (None, other)
+            for size, other in zip(expected, found, strict=True)
+        ):
+            shape = ", ".join(str(size) for size in ("n", *expected))
+            raise ValueError(
+                f"`images` must have the shape ({shape}) that the model was "
+                "trained on; put one picture in a list. Received: an array of "
+                f"shape {images.shape}"
+            )
+
+    def _label(self, label):
+        """The label of a class as an array `(1,)`."""
+        array = label_array([label], "label")
+        self._check_kind(array, "label")
+        return array
+
+    def _check_kind(self, labels, name):
+        """Raises a ValueError unless labels can be compared with ours."""
+        kinds = [label_kind(array[0]) for array in (self._labels, labels)]
+        if kinds[0] is not kinds[1]:
+            raise ValueError(
+                f"`{name}` must be of one kind with the labels that were "
+                f"fitted, such as {self._labels[0]!r}. "
+                f"Received: {labels[0]!r}"
+            )
 
     def _learn(self, images, labels):
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes, codes = class_codes(labels)
         if len(classes) < 2:
             raise ValueError(
                 "A classifier needs at least two classes. Received: "
@@ -252,18 +325,46 @@ class FewShotClassifier:
             )
 
 
-def _label_array(labels):
-    """Labels as an array; str as objects, so that they keep their length."""
-    given, labels = labels, np.asarray(labels)
-    if labels.dtype.kind == "U" and not all(isinstance(x, str) for x in given):
+def _check_lengths(images, labels):
+    if labels.shape != (len(images),):
         raise ValueError(
-            "`labels` must be of one kind, all str or all numbers. "
-            f"Received: kinds {sorted({type(x).__name__ for x in given})}"
+            "`labels` must hold one label for each image. Received: "
+            f"{len(images)} images and labels of shape {labels.shape}"
         )
-    if labels.ndim > 1:
+
+
+def _read_support(path):
+    """The support images of a saved classifier."""
+    try:
+        # Given the path, NumPy would leave a damaged file open.
+        with open(path, "rb") as file:
+            images = np.load(file, allow_pickle=False)["images"]
+        if images.dtype != np.float32 or not images.ndim:
+            raise ValueError(f"dtype {images.dtype}, shape {images.shape}")
+        if not np.isfinite(images).all():
+            raise ValueError("values that are NaN or infinite")
+    # What a damaged file raises depends on where it broke.
+    except Exception as error:
         raise ValueError(
-            "`labels` must be one-dimensional; turn one-hot rows into labels "
-            "with np.argmax(labels, axis=1). "
-            f"Received: labels of shape {labels.shape}"
-        )
-    return labels.astype(object) if labels.dtype.kind in "US" else labels
+            f"{str(path)!r} is damaged: it must hold finite float32 images. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+    return images
+
+
+def _read_labels(path, count):
+    """The labels of a saved classifier."""
+    labels = presets.read_json(path)
+    try:
+        if not isinstance(labels, list):
+            raise ValueError(f"an object of type {type(labels).__name__}")
+        odd = [x for x in labels if type(x) not in LABEL_TYPES]
+        if odd or len(labels) != count:
+            raise ValueError(f"{len(labels)} values, such as {odd[:1]}")
+        return label_array(labels)
+    except ValueError as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it must hold a label of type str, "
+            f"int, float or bool for each of {count} images. "
+            f"Received: {error}"
+        ) from error

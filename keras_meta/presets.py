@@ -1,23 +1,38 @@
-"""A preset is a directory: a model's config and its weights."""
+"""A preset is a directory: a model's config, its weights and their sums.
 
+A few-shot classifier's folder is a preset with two files more. Whatever else
+lies in a folder is the user's, and is neither summed nor checked.
+"""
+
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import re
+import shutil
 import tempfile
 
 import keras
 
+from keras_meta.models.episodic_model import EpisodicModel
+
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 SUMS = "SHA256SUMS"
+# What a few-shot classifier adds.
+SUPPORT = "support.npz"
+LABELS = "labels.json"
+# What the zoo adds; the first of them tells its presets from others.
+ZOO = ("recipe.json", "results.json", "README.md")
+# Temporary folders of `replaced_files` begin with it.
+TEMPORARY = ".keras_meta_save_"
 
 
 def save(model, directory):
     """Writes a model as a preset.
 
-    The files are written beside their place and moved there together, so an
-    interrupted save leaves an old preset whole.
+    See `replaced_files` for what an interrupted save leaves.
 
     Args:
         model: A built `EpisodicModel`.
@@ -26,27 +41,9 @@ def save(model, directory):
     Raises:
         ValueError: If the model is not built.
     """
-    if not model.built:
-        raise ValueError(
-            "`model` must be built before it is saved: fit it or call it on "
-            "a batch of episodes."
-        )
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    config = keras.saving.serialize_keras_object(model)
-    # How it was compiled is the recipe's business; a copy that never was has
-    # no optimizer that would be saved with the weights.
-    config.pop("compile_config", None)
-    with tempfile.TemporaryDirectory(dir=directory) as temporary:
-        part = pathlib.Path(temporary)
-        write_json(part / CONFIG, config)
-        # Rebuilt from the file, so that what is written is what loads.
-        bare = keras.saving.deserialize_keras_object(_read_json(part / CONFIG))
-        bare.set_weights(model.get_weights())
-        bare.save_weights(part / WEIGHTS)
-        for name in (CONFIG, WEIGHTS):
-            os.replace(part / name, directory / name)
-    write_sums(directory)
+    check_built(model)
+    with replaced_files(directory) as part:
+        write_model(model, part)
 
 
 def load(directory):
@@ -73,15 +70,89 @@ def load(directory):
                 f"without {name}"
             )
     check_sums(directory)
+    config = read_json(directory / CONFIG)
+    # What a config or weights raise depends on where they are damaged.
     try:
-        config = _read_json(directory / CONFIG)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        if not isinstance(model, EpisodicModel):
+            raise ValueError(f"it holds a {type(model).__name__}, no model")
+    except Exception as error:
+        raise ValueError(
+            f"The preset in {str(directory)!r} cannot be loaded: {CONFIG}: "
+            f"{error}"
+        ) from error
+    try:
         model.load_weights(directory / WEIGHTS)
     except Exception as error:
         raise ValueError(
-            f"The preset in {str(directory)!r} cannot be loaded: {error}"
+            f"The preset in {str(directory)!r} cannot be loaded: {WEIGHTS}: "
+            f"{error}"
         ) from error
     return model
+
+
+def check_built(model):
+    """Raises a ValueError unless a model has weights to save.
+
+    Args:
+        model: `EpisodicModel`.
+    """
+    if not model.built:
+        raise ValueError(
+            "`model` must be built before it is saved: fit it or call it on "
+            "a batch of episodes."
+        )
+
+
+def write_model(model, folder):
+    """Writes the config and the weights of a model.
+
+    Args:
+        model: A built `EpisodicModel`.
+        folder: Path of an existing folder.
+    """
+    config = keras.saving.serialize_keras_object(model)
+    # How it was compiled is the recipe's business; a copy that never was has
+    # no optimizer that would be saved with the weights.
+    config.pop("compile_config", None)
+    write_json(folder / CONFIG, config)
+    # Rebuilt from the file, so that what is written is what loads.
+    bare = keras.saving.deserialize_keras_object(read_json(folder / CONFIG))
+    bare.set_weights(model.get_weights())
+    bare.save_weights(folder / WEIGHTS)
+
+
+@contextlib.contextmanager
+def replaced_files(directory):
+    """A new folder whose files then replace those of a directory, with sums.
+
+    The files are written beside their place and moved there at the end. A
+    save that is interrupted while it writes leaves the old files whole. One
+    that is interrupted while it moves leaves files that do not match their
+    sums, which `load` refuses. One that is killed leaves its temporary
+    folder, which the next save removes: two saves to one directory must not
+    run at once.
+
+    Args:
+        directory: Folder; made if it is missing. Other files in it stay.
+
+    Yields:
+        Path of the temporary folder.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for left_over in directory.glob(TEMPORARY + "*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=directory) as folder:
+        part = pathlib.Path(folder)
+        yield part
+        names = [path.name for path in part.iterdir()]
+        paths = {path.name: path for path in _own_files(directory)}
+        paths |= {name: part / name for name in names}
+        _write_sums(part, paths.values())
+        # The sums first: until the last file is moved, they do not match.
+        for name in (SUMS, *names):
+            os.replace(part / name, directory / name)
 
 
 def write_json(path, value):
@@ -98,51 +169,122 @@ def write_json(path, value):
     os.replace(part, path)
 
 
-def write_sums(directory):
-    """Writes the SHA-256 sums of all files of a preset.
+def read_json(path):
+    """Reads a JSON file.
 
-    The file has the format of the command `sha256sum`, so that
+    Args:
+        path: File to read.
+
+    Returns:
+        What `json` makes of it.
+
+    Raises:
+        ValueError: If it is no JSON in UTF-8; the file is named.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it must hold JSON in UTF-8. "
+            f"Received: {error}"
+        ) from error
+
+
+def write_sums(directory):
+    """Writes the SHA-256 sums of the files that the library wrote.
+
+    These are the config and the weights, the support and labels of a
+    classifier, and the recipe, results and card of a preset of the zoo. The
+    file has the format of the command `sha256sum`, so that
     `sha256sum -c SHA256SUMS` checks it too.
 
     Args:
-        directory: Folder of the preset.
+        directory: Folder of the preset or classifier.
     """
     directory = pathlib.Path(directory)
-    lines = [
-        f"{_sum(path)}  {path.name}\n"
-        for path in sorted(directory.iterdir())
-        if path.is_file() and path.name != SUMS
-    ]
-    part = directory / (SUMS + ".part")
-    part.write_text("".join(lines), encoding="utf-8")
-    os.replace(part, directory / SUMS)
+    _write_sums(directory, _own_files(directory))
 
 
 def check_sums(directory):
-    """Raises a ValueError if a file differs from its sum.
+    """Raises a ValueError if a file of the library differs from its sum.
+
+    Sums of other files, which older versions wrote, are ignored.
 
     Args:
-        directory: Folder of the preset; without a `SHA256SUMS` nothing is
-            checked.
+        directory: Folder of the preset or classifier; without a
+            `SHA256SUMS` nothing is checked.
+
+    Raises:
+        ValueError: If a file is damaged, or `SHA256SUMS` itself: it must
+            hold the sums of the config and the weights at least, and of the
+            support and labels of a classifier.
     """
     directory = pathlib.Path(directory)
-    sums = directory / SUMS
-    if not sums.exists():
+    path = directory / SUMS
+    if not path.exists():
         return
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        path = directory / name
-        found = _sum(path) if path.is_file() else "no file"
-        if found != expected:
+    sums = _read_sums(path)
+    own = _own_names(directory, sums)
+    for name in own:
+        # The card of a preset may be older than its sums, its model not.
+        if name not in sums and name not in ZOO:
             raise ValueError(
-                f"{str(path)!r} is damaged: its SHA-256 sum must be "
-                f"{expected}. Install the package again or download the "
-                f"preset anew. Received: {found}"
+                f"{str(path)!r} is damaged: it must hold the sum of {name}. "
+                f"Received: sums of {sorted(sums)}"
+            )
+    for name in own:
+        file = directory / name
+        found = _sum(file) if file.is_file() else "no file"
+        if name in sums and found != sums[name]:
+            raise ValueError(
+                f"{str(file)!r} is damaged: its SHA-256 sum must be "
+                f"{sums[name]}. Save it again, or, if it came with the "
+                f"package, install the package again. Received: {found}"
             )
 
 
-def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))
+def _own_names(directory, sums=()):
+    """The names of the files that the library writes into a folder."""
+    names = (CONFIG, WEIGHTS)
+    if (directory / SUPPORT).is_file():
+        return (*names, SUPPORT, LABELS)
+    if (directory / ZOO[0]).is_file() or ZOO[0] in sums:
+        return (*names, *ZOO)
+    # A README.md, say, is the user's.
+    return names
+
+
+def _own_files(directory):
+    """Those that exist, as paths."""
+    paths = [directory / name for name in _own_names(directory)]
+    return [path for path in paths if path.is_file()]
+
+
+def _write_sums(directory, files):
+    files = sorted(files, key=lambda file: file.name)
+    text = "".join(f"{_sum(file)}  {file.name}\n" for file in files)
+    part = directory / (SUMS + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, directory / SUMS)
+
+
+def _read_sums(path):
+    """Dict from the name of each file to its sum."""
+    try:
+        # Not `splitlines`, which breaks names at rarer characters too.
+        lines = path.read_bytes().decode("utf-8").split("\n")
+    except (UnicodeDecodeError, OSError) as error:
+        lines = [str(error)]
+    sums = {}
+    for line in filter(None, (line.rstrip("\r") for line in lines)):
+        match = re.fullmatch("([0-9a-f]{64}) [ *](.+)", line)
+        if match is None:
+            raise ValueError(
+                f"{str(path)!r} is damaged: each line must hold a SHA-256 sum "
+                f"and the name of a file. Received: {line[:80]!r}"
+            )
+        sums[match[2]] = match[1]
+    return sums
 
 
 def _sum(path):

@@ -1,7 +1,9 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn.model_selection
 import tensorflow as tf
 from PIL import Image
 
@@ -146,6 +148,76 @@ class TestEncodedImages:
         dataset = tf.data.Dataset.from_tensors([0, 1]).map(images.take)
         with pytest.raises(tf.errors.InvalidArgumentError, match="picture 1"):
             next(iter(dataset))
+
+
+class TestIndexing:
+    @pytest.fixture
+    def images(self):
+        pictures = [encoded(noise(i)) for i in range(5)]
+        return EncodedImages(pictures, Preprocessing(4, channels=3))
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            slice(1, 4),
+            slice(None, None, -2),
+            slice(9, None),
+            [0, -1, 2],
+            [],
+            np.array([3, 3, -5], "int8"),
+            np.array([True, False, True, False, False]),
+            [False, True, False, False, True],
+            pd.Series([4, 0]),
+            pd.Series([1, 2, 3, 4, 5]) > 2,
+            range(2),
+            ...,
+            ([1, 2], ...),
+        ],
+        ids=str,
+    )
+    def test_a_selection_is_that_of_the_array_and_stays_lazy(self, images, key):
+        expected = images.numpy()[key]
+        whole = images.pictures
+        # None of them can be decoded.
+        images.pictures = [b"%d" % row for row in range(5)]
+        chosen = images[key]
+        assert isinstance(chosen, EncodedImages)
+        assert chosen.shape == expected.shape and len(chosen) == len(expected)
+        chosen.pictures = [whole[int(name)] for name in chosen.pictures]
+        np.testing.assert_array_equal(chosen.numpy(), expected)
+
+    @pytest.mark.parametrize("key", [0, -1, np.int64(3), np.uint8(2), -5])
+    def test_one_picture_is_an_array(self, images, key):
+        np.testing.assert_array_equal(images[key], images.numpy()[key])
+        np.testing.assert_array_equal(
+            images[tf.constant(int(key))], images.numpy()[key]
+        )
+
+    def test_iteration_decodes_one_after_the_other(self, images):
+        images.pictures[2] = b"text"
+        pictures = iter(images)
+        for row in range(2):
+            np.testing.assert_array_equal(next(pictures), images[row])
+        with pytest.raises(ValueError, match="whole file"):
+            next(pictures)
+
+    def test_numpy_makes_an_array_of_them(self, images):
+        np.testing.assert_array_equal(np.asarray(images), images.numpy())
+
+    def test_scikit_learn_splits_them(self, images):
+        train, test = sklearn.model_selection.train_test_split(
+            images, test_size=2, random_state=0
+        )
+        assert isinstance(train, EncodedImages) and len(train) == 3
+        assert not set(train.pictures) & set(test.pictures)
+
+    @pytest.mark.parametrize(
+        "key",
+        [5, -6, [0, 5], [True], 1.0, "0", [0.5], None, [[0, 1]], (0, 1), True],
+    )
+    def test_wrong_keys_are_errors(self, images, key):
+        with pytest.raises(IndexError):
+            images[key]
 
 
 class TestFolders:

@@ -6,10 +6,16 @@ import math
 import hypothesis
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import reference
+import scipy.sparse
+import tensorflow as tf
 from hypothesis import strategies as st
+from PIL import Image
 
+import keras_meta
+from keras_meta.data import read_picture
 from keras_meta.preprocessing import (
     Preprocessing,
     area_resize,
@@ -303,3 +309,164 @@ class TestErrors:
     def test_text(self):
         with pytest.raises(ValueError, match="`images` must hold numbers"):
             Preprocessing(1)(np.array([[["a"]]]))
+
+
+PIL_MODES = [
+    *("1", "L", "P", "PA", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX"),
+    *("CMYK", "YCbCr", "LAB", "HSV", "I;16", "I;16B", "I;16L"),
+]
+
+
+class TestPilPictures:
+    @pytest.mark.parametrize("mode", PIL_MODES)
+    def test_a_picture_is_read_by_its_mode(self, mode):
+        picture = noise_in(mode)
+        prepared = Preprocessing((6, 7), channels=3)([picture])
+        expected = expected_pixels(picture)
+        np.testing.assert_allclose(prepared[0], expected, atol=1e-6)
+        bare = Preprocessing((6, 7), channels=3)(picture)
+        np.testing.assert_array_equal(bare, prepared)
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_black_stays_black_in_inks(self, channels):
+        black = Image.new("CMYK", (3, 3), (0, 0, 0, 255))
+        assert Preprocessing(3, channels)(black).max() == 0
+
+    def test_a_file_means_what_it_means_by_its_path(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        path = tmp_path / "turned.png"
+        noise_in("RGB").save(path, exif=exif)
+        prepare = Preprocessing((6, 7), channels=3)
+        with Image.open(path) as picture:
+            found = prepare([picture])
+        np.testing.assert_array_equal(found, prepare([read_picture(path)]))
+
+    def test_pictures_and_arrays_may_be_mixed(self):
+        picture = noise_in("RGB")
+        found = Preprocessing(4, 3)([picture, np.asarray(picture) / 255.0])
+        np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+    @pytest.mark.parametrize("mode, value", [("F", 0.5), ("I", 70000)])
+    def test_more_than_16_bits_are_an_error(self, mode, value):
+        with pytest.raises(ValueError, match="`images` .*8 or 16 bits"):
+            Preprocessing(4)([Image.new(mode, (3, 3), value)])
+
+    def test_a_truncated_file_is_an_error(self, tmp_path):
+        path = tmp_path / "cut.png"
+        noise_in("RGB", 60).save(path)
+        path.write_bytes(path.read_bytes()[:500])
+        with Image.open(path) as picture:
+            with pytest.raises(ValueError, match="`images` must be an array"):
+                Preprocessing(4)(picture)
+
+
+def noise_in(mode, size=7):
+    """A picture of a mode, of one size less high than wide."""
+    colours = Image.fromarray(pixels((size - 1, size, 3)))
+    if mode.startswith("I;16"):
+        return Image.frombytes(mode, (size, size - 1), pixels(84).tobytes())
+    if mode == "La":
+        return colours.convert("L").convert("LA").convert("La")
+    if mode == "LAB":
+        # Pillow does not convert to it.
+        return Image.frombytes(mode, colours.size, colours.tobytes())
+    if mode in ("PA", "RGBa"):
+        return colours.convert({"PA": "P", "RGBa": "RGBA"}[mode]).convert(mode)
+    return colours.convert(mode)
+
+
+def expected_pixels(picture):
+    """What Pillow shows of it, in colour, in `[0, 1]`."""
+    if picture.mode.startswith("I;16"):
+        # Of 16 bits, the upper eight.
+        grey = (np.asarray(picture) >> 8) / 255
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    return np.asarray(picture.convert("RGB")) / 255
+
+
+class TestOnePicture:
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    def test_one_colour_picture_is_no_batch(self, channels):
+        picture = pixels((60, 50, channels))
+        prepare = Preprocessing(8)
+        for given in (picture, picture / 255.0, tf.constant(picture)):
+            with pytest.raises(ValueError, match="put one picture in a list"):
+                prepare(given)
+        with pytest.raises(ValueError, match="put one picture in a list"):
+            prepare(picture[:5].tolist())
+        assert prepare([picture]).shape == (1, 8, 8, 1)
+
+    def test_grey_pictures_of_the_own_size_are_a_batch(self):
+        images = pixels((5, 6, 4)) / 255
+        found = Preprocessing((6, 4))(images)
+        np.testing.assert_allclose(found[..., 0], images, atol=1e-6)
+
+    @pytest.mark.parametrize("shape", [(0, 15, 3), (15, 0), (0, 0), (0, 4, 1)])
+    def test_a_picture_without_pixels_is_an_error(self, shape):
+        for given in (
+            [np.zeros(shape)],
+            [pixels((5, 5)), np.zeros(shape, "uint8")],
+            np.zeros((2, *shape)),
+        ):
+            with pytest.raises(ValueError, match="at least one pixel"):
+                Preprocessing(8)(given)
+        with pytest.raises(ValueError, match="at least one pixel"):
+            Preprocessing(8)(Image.new("I;16", (0, 5)))
+
+    def test_no_channels_are_an_error(self):
+        with pytest.raises(ValueError, match="1, 3 or 4 channels"):
+            Preprocessing(8)(np.zeros((2, 5, 5, 0)))
+
+    @pytest.mark.parametrize("nothing", [np.zeros(0), (), np.zeros((0, 0, 9))])
+    def test_no_pictures_give_none(self, nothing):
+        assert Preprocessing(8, 3)(nothing).shape == (0, 8, 8, 3)
+
+
+class TestOtherForms:
+    def test_tensors_and_columns_of_pictures(self):
+        images = pixels((3, 9, 9, 3))
+        prepare = Preprocessing(4, ink=True)
+        expected = prepare(images)
+        for given in (
+            tf.constant(images),
+            [tf.constant(image) for image in images],
+            images[:, :, ::1].tolist(),
+            pd.Series(list(images)),
+        ):
+            np.testing.assert_allclose(prepare(given), expected, atol=1e-6)
+        unequal = pd.Series([pixels((5, 5)), pixels((7, 9, 3))])
+        assert prepare(unequal).shape == (2, 4, 4, 1)
+
+    def test_an_image_source_is_read_in_parts(self, monkeypatch):
+        monkeypatch.setattr(keras_meta.preprocessing, "CHUNK", 2)
+        images = pixels((5, 6, 6, 3)) / 255
+
+        class Source:
+            shape = images.shape
+            most = 0
+
+            def take(self, rows):
+                self.most = max(self.most, len(rows))
+                return tf.gather(images, rows)
+
+        source = Source()
+        prepare = Preprocessing(4)
+        np.testing.assert_allclose(prepare(source), prepare(images), atol=1e-6)
+        assert source.most == 2
+
+    @pytest.mark.parametrize(
+        "given, message",
+        [
+            ((x for x in [1]), "object of type generator"),
+            (scipy.sparse.eye_array(4), "sparse"),
+            ("cat.png", "read_picture"),
+            (["cat.png"], "read_picture"),
+            ({"a": 1}, "object of type dict"),
+        ],
+    )
+    def test_anything_else_is_named(self, given, message):
+        with pytest.raises(ValueError, match=f"`images` must be.*{message}"):
+            Preprocessing(4)(given)

@@ -38,19 +38,22 @@ def episode_dataset(
     weights, which are 0 for padded queries.
 
     Args:
-        examples: Array `(n, ...)`, or an image source with `shape` and
-            `take(indices)`. Images (rank 4) are integers 0 to 255 or floats
-            0 to 1 and become floats 0 to 1. uint8 of any rank stays uint8
-            in memory and is divided by 255 when drawn. Other values need
-            only be finite.
-        labels: Array `(n,)` of any kind; equal labels are one class.
+        examples: Array, tensor, DataFrame or list `(n, ...)` of numbers, or
+            an image source with `shape` and `take(indices)`. Images (rank 4)
+            are integers 0 to 255 or floats 0 to 1 and become floats 0 to 1.
+            uint8 of any rank stays uint8 in memory and is divided by 255
+            when drawn. Other values need only be finite.
+        labels: List, array, tensor or pandas Series of `n` labels of one
+            kind: str, numbers, members of an enum, or any other kind that
+            can be sorted. Equal labels are one class.
         way: Classes in an episode, at least 2, or a pair `(least, most)`.
         shot: Support examples of a class, at least 1, or a pair.
         queries: Query examples of a class, at least 0.
         seed: Integer: which stream.
         start: Integer, at least 0: the first episode.
-        groups: Optional array `(n,)`: all classes of an episode come from
-            one group (an alphabet, say). See `label_groups`.
+        groups: Optional group of each example, in the form of `labels`: all
+            classes of an episode come from one group (an alphabet, say). See
+            `label_groups`.
         augmentation: Optional function `(images, classes, seed) -> images`;
             see `keras_meta.data.augmentation`.
 
@@ -65,7 +68,9 @@ def episode_dataset(
     Raises:
         ValueError: If a number is out of range, if there are fewer classes
             than `way` (in every group), if a class has fewer examples than
-            `shot + queries`, or if values are NaN or out of range.
+            `shot + queries`, if labels are missing (None, NaN) or of several
+            kinds, or if examples are of unequal shapes, sparse, without any
+            value, NaN or out of range.
 
     Example:
 
@@ -122,6 +127,9 @@ def label_groups(labels):
 
     Returns:
         Array `(n,)` of str, for `episode_dataset(groups=...)`.
+
+    Raises:
+        ValueError: If labels are missing or of several kinds.
 
     >>> label_groups(["Greek/alpha", "Greek/beta", "Latin/a"]).tolist()
     ['Greek', 'Greek', 'Latin']

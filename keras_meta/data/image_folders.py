@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from keras_meta.arrays import is_missing
 from keras_meta.data.encoded_images import EncodedImages, read_picture
 from keras_meta.preprocessing import Preprocessing
 
@@ -65,7 +66,7 @@ def load_image_folder(
             dark ground (see `Preprocessing`).
         table: Path of a CSV file (or TSV, with that extension) of two
             columns, file and label, with or without a header; or a sequence
-            of such pairs. Files are relative to `path`.
+            of such pairs, or a DataFrame. Files are relative to `path`.
         check: Whether to decode every picture once, now, so that broken
             files are found before the training and not during it.
 
@@ -159,7 +160,9 @@ def _pairs_of_table(folder, table):
     if isinstance(table, str | pathlib.Path):
         rows = _read_table(folder, pathlib.Path(table))
     else:
-        rows = [tuple(map(str, row)) for row in table]
+        # A DataFrame would iterate over the names of its columns.
+        rows = table.to_numpy() if hasattr(table, "to_numpy") else table
+        rows = [_row(row) for row in rows]
     for row in rows:
         if len(row) != 2 or not all(row):
             raise ValueError(
@@ -182,6 +185,13 @@ def _pairs_of_table(folder, table):
             f"Received: listed again: {_first_few(twice)}"
         )
     return pairs
+
+
+def _row(row):
+    """A row as a tuple of str; a missing label is empty, and an error."""
+    if isinstance(row, str) or not np.iterable(row):
+        row = (row,)
+    return tuple("" if is_missing(field) else str(field) for field in row)
 
 
 def _read_table(folder, table):

@@ -47,6 +47,11 @@ def label_array(labels, name="labels"):
     if kinds and kinds[0] is str:
         # NumPy's str become Python's.
         return np.array([str(label) for label in array], object)
+    if kinds and kinds[0].__hash__ is None:
+        raise ValueError(
+            f"`{name}` must be labels such as str or numbers. "
+            f"Received: {type(array[0]).__name__} in row 0"
+        )
     return array
 
 
@@ -58,28 +63,28 @@ def class_codes(labels, name="labels"):
         name: Name of the argument, for the error.
 
     Returns:
-        classes: Array `(classes,)`, sorted; members of an enum in the order
-            of their definition.
+        classes: Array `(classes,)`, sorted; members of an enum that cannot
+            be sorted come in the order of their definition.
         codes: Integer array `(n,)`: `classes[codes]` are the labels.
 
     Raises:
         ValueError: If labels cannot be sorted.
     """
-    if len(labels) and isinstance(labels[0], enum.Enum):
-        # A combination of flags is no member that its class lists.
-        members = list(dict.fromkeys([*type(labels[0]), *labels]))
-        place = {member: number for number, member in enumerate(members)}
-        places, codes = np.unique(
-            [place[label] for label in labels], return_inverse=True
-        )
-        return _objects([members[number] for number in places]), codes
     try:
         return np.unique(labels, return_inverse=True)
     except TypeError as error:
-        raise ValueError(
-            f"`{name}` must be labels that can be sorted, such as str or "
-            f"numbers. Received: {type(labels[0]).__name__} in row 0"
-        ) from error
+        if not isinstance(labels[0], enum.Enum):
+            raise ValueError(
+                f"`{name}` must be labels that can be sorted, such as str or "
+                f"numbers. Received: {type(labels[0]).__name__} in row 0"
+            ) from error
+    # A combination of flags is no member that its class lists.
+    members = list(dict.fromkeys([*type(labels[0]), *labels]))
+    place = {member: number for number, member in enumerate(members)}
+    places, codes = np.unique(
+        [place[label] for label in labels], return_inverse=True
+    )
+    return _objects([members[number] for number in places]), codes
 
 
 def label_kind(label):
@@ -98,7 +103,9 @@ def _one_dimension(labels, name):
     labels = _unwrapped(labels)
     if isinstance(labels, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(labels)
-        array = np.where(masked, None, labels.data) if masked.any() else labels
+        array = (
+            np.where(masked, None, labels.data) if masked.any() else labels.data
+        )
     elif hasattr(labels, "__array__"):
         array = np.asarray(labels)
     elif isinstance(labels, collections.abc.Sequence) and not isinstance(
@@ -160,8 +167,8 @@ def _check_present(array, rows, name):
 
 
 def _by_kind(array, kinds):
-    """Text such as "str in rows 0 and 1, int in row 2"."""
-    return ", ".join(
+    """Text such as "str in rows 0, 1; int in row 2"."""
+    return "; ".join(
         f"{type(array[kinds.index(kind)]).__name__} in "
         + _rows([row for row, other in enumerate(kinds) if other is kind])
         for kind in dict.fromkeys(kinds)

@@ -36,12 +36,13 @@ def pair_dataset(
 
     Args:
         examples: Array `(n, ...)` or image source, as for `episode_dataset`.
-        labels: Array `(n,)` of any kind; equal labels are one class.
+        labels: `n` labels, as for `episode_dataset`.
         seed: Integer: which stream.
         start: Integer, at least 0: the first pair.
-        groups: Optional array `(n,)`: each pair draws a group (an alphabet,
-            say) first, all being equally likely whatever their size, and
-            then its class or both its classes from it. See `label_groups`.
+        groups: Optional group of each example, as for `episode_dataset`:
+            each pair draws a group (an alphabet, say) first, all being
+            equally likely whatever their size, and then its class or both
+            its classes from it. See `label_groups`.
         augmentation: Optional function `(images, classes, seed) -> images`;
             see `keras_meta.data.augmentation`. It gets the images of many
             pairs at once, and `classes` that are equal for the two images of
@@ -57,8 +58,8 @@ def pair_dataset(
     Raises:
         ValueError: If `seed` or `start` is out of range, if there are fewer
             than two classes (in any group), if a class has fewer than two
-            examples or lies in several groups, or if values are NaN or out
-            of range.
+            examples or lies in several groups, if labels are missing or of
+            several kinds, or if values are NaN or out of range.
 
     Example:
 

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_meta.arrays import as_array, as_numbers
 from keras_meta.checks import check_integer
 from keras_meta.data.class_table import (
     PARALLEL_CALLS,
@@ -34,10 +35,11 @@ def zero_shot_dataset(
 
     Args:
         examples: Array `(n, ...)` or image source, as for `episode_dataset`.
-        labels: Array `(n,)` of any kind; equal labels are one class.
+        labels: `n` labels, as for `episode_dataset`.
         descriptions: Dict with a vector `(attributes,)` for each label, and
-            perhaps for others, or an array `(classes, attributes)` in the
-            order of `np.unique(labels)`. Numbers of any range.
+            perhaps for others, a DataFrame whose index holds the labels, or
+            an array `(classes, attributes)` in the order of the sorted
+            labels. Numbers of any range.
         way: Classes in an episode, at least 2; at most all of them.
         queries: Query examples of a class, at least 1.
         seed: Integer: which stream.
@@ -55,8 +57,9 @@ def zero_shot_dataset(
     Raises:
         ValueError: If a number is out of range, if there are fewer classes
             than `way`, if a class has fewer examples than `queries` or no
-            description, if descriptions are not vectors of one length, or
-            if values are NaN or infinite, or out of range in `examples`.
+            description, if descriptions are not vectors of one length, if
+            labels are missing or of several kinds, or if values are NaN or
+            infinite, or out of range in `examples`.
 
     Example:
 
@@ -117,9 +120,18 @@ def _check_sizes(table, queries):
 
 def _vectors(descriptions, names):
     """float32 `(classes, attributes)`, in the order of `names`."""
+    listed = names.tolist()
+    if hasattr(descriptions, "iloc"):
+        # The rows of a table are named; if by the labels, their order is not
+        # that of the classes.
+        rows = dict(
+            zip(descriptions.index, as_array(descriptions), strict=True)
+        )
+        if all(name in rows for name in listed):
+            descriptions = rows
     if isinstance(descriptions, dict):
-        descriptions = _in_order(descriptions, names.tolist())
-    vectors = np.asarray(descriptions, "float32")
+        descriptions = _in_order(descriptions, listed)
+    vectors = _float32(descriptions)
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise ValueError(
             "`descriptions` must be a dict of vectors, or an array with a "
@@ -142,7 +154,7 @@ def _in_order(descriptions, names):
             "`descriptions` must describe every class. Received: nothing for "
             f"{len(missing)} of {len(names)} classes, such as {missing[0]}"
         )
-    vectors = [np.asarray(descriptions[name], "float32") for name in names]
+    vectors = [_float32(descriptions[name]) for name in names]
     for name, vector in zip(names, vectors, strict=True):
         if vector.ndim != 1 or vector.shape != vectors[0].shape:
             raise ValueError(
@@ -151,3 +163,14 @@ def _in_order(descriptions, names):
                 f"{vector.shape} for class {name}"
             )
     return vectors
+
+
+def _float32(descriptions):
+    # What a tensor or a table raises depends on its library.
+    try:
+        return as_numbers(as_array(descriptions)).astype("float32")
+    except Exception as error:
+        raise ValueError(
+            "`descriptions` must be a dict of vectors, or an array, tensor or "
+            f"DataFrame of numbers. Received: {error}"
+        ) from error
