@@ -256,12 +256,8 @@ class FewShotClassifier:
         """Raises a ValueError unless examples have the model's shape."""
         # An unbuilt model has none yet and takes any.
         found = images.shape[1:]
+        # An unbuilt model takes any shape.
         expected = self.model.example_shapes.get("support_x", found)
-        if not found:
-            raise ValueError(
-                "`images` must hold more than one value of each example, (n, "
-                f"...). Received: an array of shape {images.shape}"
-            )
         if len(found) != len(expected) or any(
             size not in (None, other)
             for size, other in zip(expected, found, strict=True)
@@ -271,6 +267,11 @@ class FewShotClassifier:
                 f"`images` must have the shape ({shape}) that the model was "
                 "trained on; put one picture in a list. Received: an array of "
                 f"shape {images.shape}"
+            )
+        if not found:
+            raise ValueError(
+                "`images` must hold an array or row of each example, (n, "
+                f"...). Received: an array of shape {images.shape}"
             )
 
     def _label(self, label):

@@ -76,6 +76,8 @@ def load(directory):
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         if not isinstance(model, EpisodicModel):
             raise ValueError(f"it holds a {type(model).__name__}, no model")
+        if not (model.preprocessing is None or callable(model.preprocessing)):
+            raise ValueError(f"preprocessing={model.preprocessing!r}")
     except Exception as error:
         raise ValueError(
             f"The preset in {str(directory)!r} cannot be loaded: {CONFIG}: "

@@ -1,6 +1,7 @@
 """A preset comes back whole or not at all."""
 
 import json
+import os
 
 import h5py
 import keras
@@ -158,3 +159,150 @@ def test_an_unbuilt_model_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="must be built"):
         presets.save(model, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+class TestFilesOfTheUser:
+    NAMES = ("log.csv", "README.md", "results.json", "notes/a.txt", ".hidden")
+
+    def write(self, folder, text):
+        for name in self.NAMES:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+
+    @pytest.mark.parametrize("kind", ["preset", "classifier"])
+    def test_they_may_change(self, kind, tmp_path):
+        self.write(tmp_path, "before")
+        if kind == "preset":
+            save, load = lambda: presets.save(built(), tmp_path), presets.load
+        else:
+            images = np.random.default_rng(1).random((4, 6, 5, 3))
+            classifier = km.FewShotClassifier(built()).fit(images, [1, 1, 2, 2])
+            save, load = (
+                lambda: classifier.save(tmp_path),
+                km.FewShotClassifier.load,
+            )
+        save()
+        presets.write_sums(tmp_path)
+        self.write(tmp_path, "after")
+        load(tmp_path)
+        save()
+        assert (tmp_path / "log.csv").read_text() == "after"
+        for name in self.NAMES:
+            (tmp_path / name).unlink()
+        load(tmp_path)
+
+    def test_those_of_a_preset_of_the_zoo_are_checked(self, tmp_path):
+        presets.save(built(), tmp_path)
+        for name in ("recipe.json", "results.json", "README.md", "log.csv"):
+            (tmp_path / name).write_text("{}")
+        presets.write_sums(tmp_path)
+        (tmp_path / "log.csv").write_text("more")
+        presets.load(tmp_path)
+        for name in ("recipe.json", "results.json", "README.md"):
+            (tmp_path / name).write_text("more")
+            with pytest.raises(ValueError, match=f"{name}' is damaged"):
+                presets.load(tmp_path)
+            (tmp_path / name).unlink()
+            with pytest.raises(ValueError, match=f"{name}' .*: no file"):
+                presets.load(tmp_path)
+            (tmp_path / name).write_text("{}")
+
+
+class Killed(BaseException):
+    """Ends a save as the death of the process would."""
+
+
+def outcome(load, folder):
+    """The predictions of what a folder holds, or None if it is refused."""
+    try:
+        return load(folder).predict_proba(episode()["query_x"][0])
+    except ValueError as error:
+        assert "damaged" in str(error) or "without" in str(error)
+        return None
+
+
+def same_array(one, other):
+    return one.shape == other.shape and np.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_interrupted_save_leaves_the_old_or_is_refused(
+    first, tmp_path, monkeypatch
+):
+    """It is interrupted before each file it moves, one save after another."""
+    images = np.random.default_rng(1).random((4, 6, 5, 3))
+    old, new = (
+        km.FewShotClassifier(built()).fit(images, labels)
+        for labels in ([1, 1, 2, 2], ["a", "b", "c", "c"])
+    )
+    load, move = km.FewShotClassifier.load, os.replace
+    results = []
+    for moves in range(20):
+        folder = tmp_path / str(moves)
+        if not first:
+            old.save(folder)
+        left = moves
+
+        def replace(source, target):
+            nonlocal left
+            if not left:
+                raise Killed
+            left -= 1
+            move(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            new.save(folder)
+        except Killed:
+            results.append(outcome(load, folder))
+        else:
+            break
+        finally:
+            monkeypatch.setattr(os, "replace", move)
+        # The next save is as if nothing had been.
+        new.save(folder)
+        assert load(folder).classes_.tolist() == ["a", "b", "c"]
+    assert 5 < moves < 20
+    assert any(result is None for result in results)
+    # Files that are alike in both need no move to be the new ones.
+    query = episode()["query_x"][0]
+    possible = [new] if first else [old, new]
+    expected = {c: c.predict_proba(query) for c in possible}
+    found = set()
+    for result in results:
+        if result is not None:
+            same = [c for c in expected if same_array(expected[c], result)]
+            assert len(same) == 1
+            found.update(same)
+    assert first or old in found
+
+
+def test_a_failed_save_leaves_no_folder_behind(tmp_path, monkeypatch):
+    presets.save(built(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(keras.Model, "save_weights", fail)
+    with pytest.raises(OSError, match="no space"):
+        presets.save(built(), tmp_path)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == before
+
+
+def test_the_folder_of_a_killed_save_is_removed_by_the_next(tmp_path):
+    with presets.replaced_files(tmp_path) as part:
+        prefix = part.name[: len(presets.TEMPORARY)]
+    assert prefix == presets.TEMPORARY
+    presets.save(built(), tmp_path)
+    left_over = tmp_path / f"{presets.TEMPORARY}abc"
+    left_over.mkdir()
+    (left_over / "config.json").write_text("half")
+    own = tmp_path / "tmpabc"
+    own.mkdir()
+    presets.load(tmp_path)
+    presets.write_sums(tmp_path)
+    presets.save(built(), tmp_path)
+    assert not left_over.exists()
+    assert own.exists()
