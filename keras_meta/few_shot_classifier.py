@@ -254,7 +254,6 @@ class FewShotClassifier:
 
     def _check_shape(self, images):
         """Raises a ValueError unless examples have the model's shape."""
-        # An unbuilt model has none yet and takes any.
         found = images.shape[1:]
         # An unbuilt model takes any shape.
         expected = self.model.example_shapes.get("support_x", found)

@@ -98,8 +98,12 @@ class Preprocessing:
                 for start in range(0, len(rows), CHUNK)
             )
         pictures = _pictures(images)
-        if isinstance(pictures, list):
-            return self._joined(self._prepare(p[None]) for p in pictures)
+        if isinstance(pictures, list | tuple):
+            # One at a time, so that only resized ones are held together.
+            return self._joined(
+                self._prepare(_one_picture(picture, row)[None])
+                for row, picture in enumerate(pictures)
+            )
         if pictures.shape == (0,):
             return self._joined(())
         # Rank 3 is a batch of grey pictures. One that ends like a colour
@@ -156,30 +160,35 @@ class Preprocessing:
 
 
 def _pictures(images):
-    """All pictures as one array, or as a list of arrays with channels."""
+    """All pictures as one array, or as a list of anything `_pixels` takes."""
     if isinstance(images, Image.Image):
-        images = [images]
+        return [images]
     if hasattr(images, "to_numpy"):
         images = images.to_numpy()
     if isinstance(images, np.ndarray) and images.dtype == object:
         images = list(images)
     if not isinstance(images, list | tuple):
         return _pixels(images)
-    pictures = [_pixels(image) for image in images]
-    plain = all(isinstance(image, list | tuple) for image in images)
-    if plain and len({picture.shape for picture in pictures}) == 1:
-        # Nested lists of numbers: an array, written out.
-        return np.stack(pictures)
-    for row, picture in enumerate(pictures):
-        if picture.ndim == 2:
-            pictures[row] = picture = picture[..., None]
-        if picture.ndim != 3 or picture.shape[-1] not in CHANNELS:
-            raise ValueError(
-                "`images` must hold pictures (height, width) or (height, "
-                "width, channels) with 1, 3 or 4 channels. Received: an array "
-                f"of shape {picture.shape} as images[{row}]"
-            )
-    return pictures
+    if images and all(isinstance(image, list | tuple) for image in images):
+        # Nested lists of numbers: an array, written out, if sizes are equal.
+        images = [_pixels(image) for image in images]
+        if len({image.shape for image in images}) == 1:
+            return np.stack(images)
+    return images
+
+
+def _one_picture(picture, row):
+    """Array `(height, width, channels)` of one picture of a list."""
+    pixels = _pixels(picture)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[-1] not in CHANNELS:
+        raise ValueError(
+            "`images` must hold pictures (height, width) or (height, width, "
+            "channels) with 1, 3 or 4 channels. Received: an array of shape "
+            f"{pixels.shape} as images[{row}]"
+        )
+    return pixels
 
 
 def _pixels(picture):
