@@ -1,29 +1,32 @@
 """Recognises letters it never saw from the words of their names.
 
-    python examples/zero_shot_letters.py
+    python examples/zero_shot_letters.py [--episodes 200]
 
 No training letter has the same words as a test letter, but each of the words
 is in training letters: E WITH GRAVE and A WITH ACUTE, say, for E WITH ACUTE.
 """
+
+import argparse
 
 import numpy as np
 
 import keras_meta as km
 import zoo
 
-EPISODES = 200
-
 
 def measure(model, episodes, batch):
     """Mean accuracy over episodes with its 95% interval, as text."""
     model.compile(loss="mse", metrics=[km.metrics.AccuracyInterval("accuracy")])
-    batches = episodes.take(EPISODES).batch(batch)
-    logs = model.evaluate(batches, return_dict=True, verbose=0)
+    logs = model.evaluate(episodes.batch(batch), return_dict=True, verbose=0)
     accuracy, interval = logs["accuracy"], logs["accuracy_interval"]
     return f"{100 * accuracy:5.1f} ± {100 * interval:.1f} %"
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    text = "that each accuracy is the mean of"
+    parser.add_argument("--episodes", type=int, default=200, help=text)
+    count = parser.parse_args().episodes
     images, labels = km.data.load_glyphs("test", protocol="combinations")
     descriptions = km.data.describe_glyphs(labels)
     names = np.unique(labels)
@@ -42,10 +45,11 @@ def main():
         drawn = dict(way=way, queries=5, seed=1)
         episodes = km.data.zero_shot_dataset(
             images, labels, descriptions, **drawn
-        )
+        ).take(count)
         batch = max(1, 500 // way)
         print(f"  {measure(zero_shot, episodes, batch)}  the words of the name")
         episodes = km.data.episode_dataset(images, labels, shot=1, **drawn)
+        episodes = episodes.take(count)
         for what, model in one_shot.items():
             print(f"  {measure(model, episodes, batch)}  {what}")
 
