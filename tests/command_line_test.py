@@ -341,19 +341,25 @@ def test_an_error_is_one_line_and_exit_code_1(capsys, arguments, message):
         ("--inner-steps", -1, 0),
         ("--seed", -1, 0),
         ("--seed", 2**32, 0),
-        ("--episodes", 0, 1),
-        ("--episodes", -5, 1),
     ],
 )
 def test_a_number_out_of_range_is_an_error_that_names_the_flag(
     capsys, command, name, flag, number, least
 ):
-    if command == "plot" and flag == "--episodes":
-        pytest.skip("plot draws one episode")
     code, out, err = run(capsys, command, name, flag, number)
     assert (code, out) == (1, "") and err.count("\n") == 1
     assert f"(`{flag}`) must be " in err and f"={number}" in err
     assert f" {least}" in err
+
+
+@pytest.mark.parametrize("number", [0, -5])
+def test_a_measurement_has_episodes(capsys, number):
+    code, out, err = run(capsys, "evaluate", NAME, "--episodes", number)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert (
+        f"(`--episodes`) must be at least 1. Received: episodes={number}"
+        in (err)
+    )
 
 
 @pytest.mark.parametrize("flag", ["--steps", "--seed"])
