@@ -9,8 +9,8 @@ from keras_meta.data.class_table import (
     ClassTable,
     draw_rows,
     fold_seed,
-    row_taker,
 )
+from keras_meta.data.examples import read_examples, row_taker
 from keras_meta.sequence_losses import ENCODINGS, LETTERS
 
 STRINGS = LETTERS**LETTERS
@@ -97,8 +97,7 @@ def sequence_dataset(
             f"`way` must not exceed the number of strings of {LETTERS} "
             f"letters, {STRINGS}. Received: way={way}"
         )
-    if not hasattr(examples, "shape"):
-        examples = np.asarray(examples)
+    examples = read_examples(examples)
     table = ClassTable(examples, labels, groups)
     table.check(way, 0, 0)
     _check_length(table, way, length)
