@@ -47,8 +47,9 @@ def number_array(values, name):
     """Checks that examples are numbers of one shape, as a NumPy array.
 
     Args:
-        values: Array, tensor, DataFrame, PIL picture, or a sequence of any of
-            these and of numbers.
+        values: Array, tensor, DataFrame, or a sequence of any of these, of
+            PIL pictures and of numbers. A PIL picture by itself is one
+            example.
         name: Name of the argument, for the error.
 
     Returns:
@@ -60,6 +61,8 @@ def number_array(values, name):
             or text, for examples of unequal shapes, and for examples without
             any value, such as pictures of height 0.
     """
+    if isinstance(values, Image.Image):
+        values = [values]
     try:
         array = as_numbers(as_array(values))
         if array.ndim == 0:
@@ -81,10 +84,12 @@ def as_array(values):
     """Converts one value, or a sequence of them, to a NumPy array.
 
     Args:
-        values: As for `number_array`.
+        values: Array, tensor, DataFrame, PIL picture, number, or a sequence
+            of any of these.
 
     Returns:
-        NumPy array of any rank and type.
+        NumPy array of any rank and type; of a picture `(height, width,
+        channels)`.
 
     Raises:
         ValueError: With what was received, if it is no array of one shape.

@@ -142,6 +142,14 @@ class TestWithoutPreprocessing:
         )
         assert classifier.score(tokens, codes) > 0.9
 
+    def test_one_pil_picture_needs_no_list(self):
+        scans = [Image.new("CMYK", (6, 5), (0, 0, 0, k)) for k in (0, 255)]
+        classifier = km.FewShotClassifier(model(preprocessing=None))
+        classifier.fit(scans, ["white", "black"])
+        assert classifier.predict(scans[1]).tolist() == ["black"]
+        classifier.add_class(Image.new("RGB", (6, 5), "red"), "red")
+        assert classifier.predict(scans).tolist() == ["white", "black"]
+
     def test_a_table_is_fitted_with_its_columns(self):
         table = pd.DataFrame(
             {"x": [1, 2, 300, 310], "y": [0.5, 0.1, -4, -5], "k": list("aabb")}
