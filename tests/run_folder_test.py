@@ -132,6 +132,7 @@ def ended_process():
         ("", "another process has begun"),
         ('{"pid": 1', "another process has begun"),
     ],
+    ids=["this host", "another host", "empty", "cut"],
 )
 def test_a_folder_in_use_is_an_error(recipe, tmp_path, text, message):
     lock = tmp_path / "run.lock"
