@@ -108,14 +108,9 @@ def test_steps_equal_those_of_numpy(options, double):
 
 def numpy_step(cell, x, state):
     """`h` and all states after one step of one sample."""
-    if cell.controller_input == "inputs_and_reads":
-        x = np.concatenate([x, state["reads"].ravel()])
-    values = [weight.numpy() for weight in cell.controller_layer.weights]
-    if cell.controller == "lstm":
-        h, c = reference.lstm_step(x, state["h"], state["c"], *values)
-        carried = {"h": h, "c": c}
-    else:
-        h, carried = np.tanh(x @ values[0] + values[1]), {}
+    h, carried = memory_cells.numpy_control(
+        cell, x, state, cell.controller_input == "inputs_and_reads"
+    )
 
     def head(layer):
         kernel, bias = (weight.numpy() for weight in layer.weights)

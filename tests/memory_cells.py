@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tests import reference
+
 
 def randomized(cell, size, scale=0.7):
     """The cell, built for inputs of `size` numbers, with random weights."""
@@ -32,6 +34,20 @@ def weighted_mean(outputs):
     factors = np.sin(np.arange(np.prod(outputs.shape)))
     factors = tf.constant(factors.reshape(outputs.shape), outputs.dtype)
     return tf.reduce_mean(outputs * factors)
+
+
+def numpy_control(cell, x, state, feeds_reads=True):
+    """The controller's `h` and states after one step of one sample."""
+    reads = state["reads"].ravel() if feeds_reads else []
+    kernel, bias = (w.numpy() for w in cell.input_layer.weights)
+    recurrent_kernel = cell.recurrent_layer.kernel.numpy()
+    if cell.controller == "dense":
+        return np.tanh(x @ kernel + bias + reads @ recurrent_kernel), {}
+    before = np.concatenate([state["h"], reads])
+    h, c = reference.lstm_step(
+        x, before, state["c"], kernel, bias, recurrent_kernel
+    )
+    return h, {"h": h, "c": c}
 
 
 def gradients(layer, inputs, jit_compile=False):

@@ -124,13 +124,7 @@ def test_steps_equal_those_of_numpy(options, double):
 
 def numpy_step(cell, x, state):
     """`h` and all states after one step of one sample."""
-    x = np.concatenate([x, state["reads"].ravel()])
-    values = [weight.numpy() for weight in cell.controller_layer.weights]
-    if cell.controller == "lstm":
-        h, c = reference.lstm_step(x, state["h"], state["c"], *values)
-        carried = {"h": h, "c": c}
-    else:
-        h, carried = np.tanh(x @ values[0] + values[1]), {}
+    h, carried = memory_cells.numpy_control(cell, x, state)
 
     def heads(layer, count):
         kernel, bias = (weight.numpy() for weight in layer.weights)

@@ -73,9 +73,13 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def lstm_step(inputs, h, c, kernel, recurrent_kernel, bias):
-    """`h, c (units,)` after one step; gates in Keras' order i, f, g, o."""
-    i, f, g, o = np.split(inputs @ kernel + h @ recurrent_kernel + bias, 4)
+def lstm_step(inputs, before, c, kernel, bias, recurrent_kernel):
+    """`h, c (units,)` after one step; gates in Keras' order i, f, g, o.
+
+    `before` holds `h` and whatever else comes from the step before.
+    """
+    gates = inputs @ kernel + bias + before @ recurrent_kernel
+    i, f, g, o = np.split(gates, 4)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
 
