@@ -52,6 +52,23 @@ def run(network, weights, state, x, training, then=None):
     return outputs, after
 
 
+def value_of(variable):
+    """A variable as a tensor of its own precision.
+
+    Under a mixed policy Keras reads variables in half precision inside
+    `call`, which is too coarse for weights that are adapted.
+
+    Args:
+        variable: `keras.Variable`.
+    """
+    autocast = variable._autocast
+    variable._autocast = False
+    try:
+        return tf.convert_to_tensor(variable.value)
+    finally:
+        variable._autocast = autocast
+
+
 def loss_gradients(
     network, loss, weights, state, x, y, training, positions=None
 ):

@@ -7,6 +7,7 @@ from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_integer
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.failed_tasks import FailedTasks, StopAtFailedTask
+from keras_meta.models.functional import value_of
 from keras_meta.models.replicated_fit import with_arguments
 from keras_meta.models.task_loop import sum_over_tasks
 from keras_meta.ops import wide
@@ -172,9 +173,7 @@ class OuterLoop(EpisodicModel):
     def _values(self):
         """What is learned and the state, as tensors."""
         return [
-            # Not `variable.value`, which `call` reads in half precision under
-            # a mixed policy: weights are adapted in their own precision.
-            [tf.convert_to_tensor(variable._value) for variable in variables]
+            [value_of(variable) for variable in variables]
             for variables in (self.learned_variables, self.state_variables)
         ]
 
