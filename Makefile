@@ -7,13 +7,17 @@ WORKERS ?= logical
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest \
 	--numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: quickstart test lint benchmarks clean
+.PHONY: quickstart test test-quick lint benchmarks clean
 
 quickstart: $(VENV)/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) examples/quickstart.py
 
 test: $(VENV)/installed-test
 	$(PYTEST)
+
+# Without the tests marked slow.
+test-quick: $(VENV)/installed-test
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .

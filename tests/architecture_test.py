@@ -7,6 +7,7 @@ import pathlib
 
 import keras
 import pytest
+import slow_tests
 
 import keras_meta
 
@@ -145,6 +146,19 @@ def test_files_and_functions_are_short(path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert lines_of_code(node) <= 60, node.name
+
+
+def test_what_the_quick_run_leaves_out_exists():
+    texts = {
+        path.stem: path.read_text("utf-8")
+        for path in (ROOT / "tests").glob("*_test.py")
+    }
+    assert slow_tests.FILES | slow_tests.TESTS.keys() <= texts.keys()
+    for file, names in slow_tests.TESTS.items():
+        for name in names:
+            assert f"def {name}(" in texts[file], name
+    for case in slow_tests.CASES:
+        assert f'"{case}"' in texts["conformance_test"], case
 
 
 def public_objects():

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from slow_tests import is_slow
 
 import keras_meta
 
@@ -23,8 +24,9 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """In a file, tests of one case follow each other: they share its models.
+    """Marks slow tests; puts tests of one case together: they share its models.
 
     `--dist worksteal` gives a process tests that follow each other.
     """
@@ -37,6 +39,8 @@ def pytest_collection_modifyitems(items):
         return file, getattr(case, "name", "")
 
     items.sort(key=place)
+    for item in filter(is_slow, items):
+        item.add_marker("slow")
 
 
 def pytest_collection_finish():

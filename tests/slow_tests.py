@@ -1,0 +1,134 @@
+"""What `make test-quick` leaves out: tests that take a second or more.
+
+They are marked `slow` in `conftest.py`. Stated in one place, as the choice is
+one of time: `pytest --durations=60` shows what has become slow.
+"""
+
+# Processes of their own, or data and runs that all tests of a file share.
+FILES = {
+    "benchmarks_test",
+    "examples_test",
+    "glyph_descriptions_test",
+    "glyphs_test",
+    "gradient_family_benchmark_test",
+    "interrupts_test",
+    "multi_worker_test",
+    "progress_test",
+    "replicated_fit_test",
+    "run_folder_test",
+    "startup_lines_test",
+    "train_test",
+    "wheel_test",
+}
+# Variants of a method that is tested without them, and the slowest method.
+CASES = {
+    "anil",
+    "fomaml",
+    "matching_network_full_context",
+    "meta_sgd",
+    "reptile",
+}
+TESTS = {
+    "anil_test": {
+        "test_the_meta_gradient_is_that_of_finite_differences",
+    },
+    "augmentation_test": {
+        "test_it_works_inside_an_episode_dataset",
+    },
+    "batch_statistics_test": {
+        "test_a_frozen_part_of_a_network_stays_in_training",
+    },
+    "command_line_test": {
+        "test_a_process_of_its_own_writes_no_startup_lines",
+        "test_export_writes_a_saved_model_once",
+        "test_plot_draws_what_a_model_has",
+        "test_train_writes_a_preset_that_loads",
+    },
+    "conformance_test": {
+        "test_a_saved_model_predicts_the_same",
+        "test_a_saved_model_works_in_a_process_with_tensorflow_only",
+        "test_an_interrupted_export_leaves_nothing",
+        "test_episodes_of_variable_way_and_shot_train_and_count",
+        "test_other_dtypes_run_and_predict_in_float32_at_least",
+        "test_two_replicas_train_like_one",
+        "test_xla_gives_the_same_training",
+    },
+    "evaluate_test": {
+        "test_the_squared_error_of_sinusoids_is_that_of_each_task",
+    },
+    "gradient_based_model_test": {
+        "test_a_failed_task_stops_fit_whatever_callbacks_are_given",
+        "test_kept_state_is_exported",
+    },
+    "lrua_cell_test": {
+        "test_a_model_is_saved_and_loaded",
+        "test_fit_trains_it_under_xla",
+        "test_gradients_equal_finite_differences",
+        "test_jit_compile_changes_nothing",
+        "test_long_sequences_have_finite_gradients",
+        "test_other_dtypes_run",
+    },
+    "maml_test": {
+        "test_first_order_has_no_second_order_graph",
+        "test_gradients_on_quadratics",
+        "test_gradients_through_batch_norm",
+        "test_shots_that_vary_train",
+        "test_steps_per_execution_give_the_same_training",
+        "test_the_fused_batch_norm_gives_the_same_meta_gradient",
+        "test_the_meta_gradient_is_that_of_finite_differences",
+    },
+    "matching_network_test": {
+        "test_full_context_has_the_right_second_derivative",
+    },
+    "memory_augmented_network_test": {
+        "test_an_encoder_may_stand_in_front",
+    },
+    "meta_sgd_test": {
+        "test_fixed_weights_have_no_rate",
+        "test_the_meta_gradient_is_that_of_finite_differences",
+        "test_the_rates_are_trained_saved_and_exported",
+    },
+    "ntm_cell_test": {
+        "test_a_model_is_saved_and_loaded",
+        "test_gradients_equal_finite_differences",
+        "test_jit_compile_changes_nothing",
+        "test_long_sequences_have_finite_gradients",
+        "test_other_dtypes_run",
+    },
+    "presets_test": {
+        "test_an_interrupted_save_leaves_the_old_or_is_refused",
+    },
+    "prototypical_network_test": {
+        "test_every_distance_trains_and_comes_back",
+    },
+    "readme_test": {
+        "test_the_blocks_run_one_after_another_in_one_session",
+    },
+    "reptile_test": {
+        "test_tasks_start_from_the_same_moments_and_store_their_mean",
+    },
+    "sequences_test": {
+        "test_start_continues_exactly",
+    },
+    "siamese_network_test": {
+        "test_any_distance_serves_instead_of_the_weighted_l1",
+    },
+    "threads_test": {
+        "test_threads_are_set_before_the_first_operation",
+    },
+    "zoo_test": {
+        "test_a_stored_task_gives_the_stored_output",
+        "test_the_accuracy_measured_again_agrees",
+    },
+}
+
+
+def is_slow(item):
+    """Whether `make test-quick` leaves a collected test out."""
+    file = item.path.stem
+    if file in FILES:
+        return True
+    case = file == "conformance_test" and item.callspec.params["case"]
+    return getattr(case, "name", None) in CASES or getattr(
+        item, "originalname", None
+    ) in TESTS.get(file, ())
