@@ -154,7 +154,7 @@ CASES = [
     ),
     Case(
         "anil",
-        lambda **kw: km.models.ANIL(small_network(), inner_steps=2, **kw),
+        lambda **kw: km.models.ANIL(small_network(), **kw),
         any_way=False,
         label_symmetric=False,
     ),
