@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from quadratic_tasks import close
 
 from keras_meta.layers import EpisodicBatchNormalization
 
@@ -10,15 +11,28 @@ def flat(arrays):
     return np.concatenate([np.ravel(array) for array in arrays])
 
 
-def set_flat(network, theta):
-    """Sets the trainable weights from one vector, in their order."""
+def set_values(variables, values):
+    """Sets variables from one vector, in their order."""
     position = 0
-    for variable in network.trainable_variables:
+    for variable in variables:
         size = int(np.prod(variable.shape))
-        part = theta[position : position + size]
+        part = values[position : position + size]
         variable.assign(np.reshape(part, variable.shape))
         position += size
-    assert position == len(theta)
+    assert position == len(values)
+
+
+def set_flat(network, theta):
+    """Sets the trainable weights from one vector, in their order."""
+    set_values(network.trainable_variables, theta)
+
+
+def check_slope(loss, start, gradient, direction):
+    """The gradient agrees with a central difference along a direction."""
+    direction = direction / np.linalg.norm(direction)
+    step = 1e-5 * direction
+    slope = (loss(start + step) - loss(start - step)) / 2e-5
+    close(gradient @ direction, slope, 1e-7)
 
 
 def smooth_network():

@@ -12,7 +12,8 @@ from keras_meta.serialization import register
 
 SEQUENCE_KEYS = ("sequence_x", "previous_y")
 STRINGS = LETTERS**LETTERS
-# Steps through the strings that visits all of them, far from each other.
+# Class `k` has the string number `k * STRIDE`, modulo `STRINGS`. The two have
+# no common factor, so no two of `STRINGS` classes share a string.
 STRIDE = 1237
 
 
@@ -72,7 +73,8 @@ class MemoryAugmentedNetwork(EpisodicModel):
         ):
             raise ValueError(
                 "`cell` must be an RNN cell, such as `keras_meta.layers."
-                f"LRUACell()`; a layer of cells is not. Received: cell={cell!r}"
+                "LRUACell()` or `keras.layers.LSTMCell(units)`, and not a "
+                f"recurrent layer. Received: cell={cell!r}"
             )
         self.cell = cell
         self.labels = check_integer("labels", labels, 2)
