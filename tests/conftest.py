@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Spares the garbage collector what was imported, a fifth of the time."""
+    """Spares the garbage collector what was imported, which stays anyway."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)

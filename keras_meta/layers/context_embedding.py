@@ -4,14 +4,9 @@ import keras
 from keras import ops
 
 from keras_meta.checks import check_integer
+from keras_meta.layers.forget_gate import open_forget_gate
 from keras_meta.ops import ABSENT_LOGIT
 from keras_meta.serialization import register
-
-
-def _open_forget_gate(shape, dtype=None):
-    """Ones for the forget gate, the second of four, zeros elsewhere."""
-    zeros = ops.zeros((shape[0] // 4,), dtype)
-    return ops.concatenate([zeros, zeros + 1, zeros, zeros])
 
 
 @register
@@ -94,7 +89,7 @@ class QueryContext(keras.layers.Layer):
             initializer="orthogonal",
         )
         self.bias = self.add_weight(
-            shape=(4 * dim,), name="bias", initializer=_open_forget_gate
+            shape=(4 * dim,), name="bias", initializer=open_forget_gate
         )
 
     def call(self, queries, support, filled=None):
