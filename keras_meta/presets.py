@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 
+import h5py
 import keras
 
 from keras_meta.models.episodic_model import EpisodicModel
@@ -29,7 +30,7 @@ ZOO = ("recipe.json", "results.json", "README.md")
 TEMPORARY = ".keras_meta_save_"
 
 
-def save(model, directory):
+def save(model, directory, half_precision=False):
     """Writes a model as a preset.
 
     See `replaced_files` for what an interrupted save leaves.
@@ -37,6 +38,9 @@ def save(model, directory):
     Args:
         model: A built `EpisodicModel`.
         directory: Folder; made if it is missing. Other files in it stay.
+        half_precision: Whether weights are rounded to float16, which halves
+            the file of a float32 model. The loaded model has the type of the
+            saved one.
 
     Raises:
         ValueError: If the model is not built.
@@ -44,6 +48,8 @@ def save(model, directory):
     check_built(model)
     with replaced_files(directory) as part:
         write_model(model, part)
+        if half_precision:
+            _round_weights(part / WEIGHTS)
 
 
 def load(directory):
@@ -122,6 +128,26 @@ def write_model(model, folder):
     bare = keras.saving.deserialize_keras_object(read_json(folder / CONFIG))
     bare.set_weights(model.get_weights())
     bare.save_weights(folder / WEIGHTS)
+
+
+def _round_weights(path):
+    """Stores the weights of a file as float16.
+
+    The file is written anew, since HDF5 keeps the room of what is deleted.
+    """
+    rounded = path.with_suffix(".rounded")
+    with h5py.File(path) as source, h5py.File(rounded, "w") as target:
+        target.attrs.update(source.attrs)
+
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset):
+                target[name] = item[()].astype("float16")
+            else:
+                target.require_group(name)
+            target[name].attrs.update(item.attrs)
+
+        source.visititems(copy)
+    rounded.replace(path)
 
 
 @contextlib.contextmanager

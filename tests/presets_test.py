@@ -108,6 +108,20 @@ def test_a_trained_model_is_saved_without_its_optimizer(tmp_path):
     assert not presets.load(tmp_path).compiled
 
 
+def test_weights_are_rounded_on_request(tmp_path):
+    model = built()
+    presets.save(model, tmp_path / "whole")
+    presets.save(model, tmp_path / "half", half_precision=True)
+    whole, half = (
+        (tmp_path / name / "model.weights.h5") for name in ("whole", "half")
+    )
+    assert half.stat().st_size < whole.stat().st_size
+    loaded = presets.load(tmp_path / "half")
+    for weight, value in zip(loaded.weights, model.get_weights(), strict=True):
+        assert weight.dtype == "float32"
+        np.testing.assert_array_equal(weight, value.astype("float16"))
+
+
 def test_weights_saved_again_replace_the_old_ones(tmp_path):
     presets.save(built(), tmp_path)
     changed = built()

@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 import zoo
-from zoo import preset_folder, streams
+from zoo import preset_folder, recipes, streams
 from zoo.preset_folder import CARD
 from zoo.wording import count
 
@@ -38,7 +38,7 @@ reports.
 Batch-norm statistics: `running` are the moving averages of training;
 `support` the moments of each support set; `batch` those of all queries at
 once, which is transductive.
-
+{compared}
 ## Trained
 
 - Data: {data}.
@@ -89,6 +89,7 @@ def render(directory):
         title=recipe["title"],
         paper=recipe["paper"],
         table=_table(results.evaluations),
+        compared=_compared(recipe["name"], results.evaluations),
         data=stream.trained_on,
         training=_training(recipe, stream),
         augmentation=_augmentation(recipe["augmentation"]),
@@ -194,6 +195,44 @@ def _table(results):
             f"| {evaluation.statistics} | {words} |"
         )
     return "\n".join(lines)
+
+
+def _compared(name, results):
+    """The section that sets a preset beside others, on the same tasks.
+
+    Args:
+        name: The preset's.
+        results: What was measured of it.
+
+    Returns:
+        Markdown; empty if its recipe names none, or none is measured.
+    """
+    recipe = recipes.RECIPES.get(name)
+    others = [
+        (other, found)
+        for other in (recipe.compared_with if recipe else ())
+        for found in preset_folder.read_results(zoo.PRESETS / other).evaluations
+    ]
+    if not others:
+        return ""
+    columns = results[0].evaluation.stream.measure.columns(results[0].numbers)
+    heads = ["preset", "data", "setting", "statistics", *columns]
+    rows = [heads, ["---"] * len(heads)]
+    for own in results:
+        stream = own.evaluation.stream
+        rows += [
+            [
+                f"`{preset}`",
+                stream.data,
+                stream.setting,
+                found.evaluation.statistics,
+                *stream.measure.columns(found.numbers).values(),
+            ]
+            for preset, found in [(name, own), *others]
+            if found.evaluation.stream == stream
+        ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"\n## Compared\n\n{table}\n"
 
 
 def _augmentation(value):

@@ -35,11 +35,17 @@ DATASETS = {
     "omniglot-105": lambda split, rotations: _loaders().load_omniglot(
         split, "vinyals", rotations, size=105
     ),
+    "omniglot-20": lambda split, rotations: _loaders().load_omniglot(
+        split, "vinyals", rotations, size=20
+    ),
     "omniglot-lake": lambda split, rotations: _loaders().load_omniglot(
         split, "lake", rotations
     ),
     "omniglot-random1200": lambda split, rotations: _loaders().load_omniglot(
         split, "random1200", rotations
+    ),
+    "omniglot-random1200-20": lambda split, rotations: _loaders().load_omniglot(
+        split, "random1200", rotations, size=20
     ),
     "glyphs": lambda split, rotations: _loaders().load_glyphs(split, rotations),
     "glyph-combinations": lambda split, rotations: _loaders().load_glyphs(

@@ -29,6 +29,8 @@ STREAM_FLAGS = (
     "way",
     "shot",
     "queries",
+    "length",
+    "encoding",
     "within_groups",
     "rotations",
 )
@@ -39,6 +41,7 @@ RANGES = {
     "way": (2, math.inf),
     "shot": (1, math.inf),
     "queries": (1, math.inf),
+    "length": (2, math.inf),
     "episodes": (1, math.inf),
     "inner_steps": (0, math.inf),
     "steps": (1, math.inf),
@@ -241,16 +244,24 @@ def _choice_of_episodes(command):
         "--dataset",
         metavar="NAME",
         help="omniglot, omniglot-lake, omniglot-random1200, glyphs, "
-        "glyph-combinations or cub (default: what it was trained on)",
+        "glyph-combinations or cub; omniglot-20 and omniglot-random1200-20 "
+        "have images of 20 x 20 (default: what it was trained on)",
     )
     command.add_argument("--split", help="train, validation or test (default)")
     for name, what in (
         ("way", "classes in an episode (default: 5)"),
         ("shot", "support examples per class (default: 1)"),
         ("queries", "queries per class (default: 15)"),
+        ("length", "examples in a sequence (default: as in training)"),
         ("seed", "which stream of episodes (default: 1)"),
     ):
         command.add_argument(f"--{name}", type=int, metavar="N", help=what)
+    command.add_argument(
+        "--encoding",
+        choices=("one_hot", "letters"),
+        help="how the labels of a sequence are written (default: as in "
+        "training)",
+    )
     command.add_argument(
         "--statistics",
         choices=("running", "batch", "support", "support_plus_one"),

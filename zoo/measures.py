@@ -1,4 +1,8 @@
-"""What is measured of a model: the metric, its unit and its wording."""
+"""What is measured of a model: the metric, its unit and its wording.
+
+A measure has `key`, `metric`, `unit`, `heading`, `numbers`, `words` and
+`columns`: see `Measure`.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -76,6 +80,85 @@ class Measure:
         return self.text.format(
             value=numbers[self.key], interval=numbers["interval"]
         )
+
+    def columns(self, numbers):
+        """What was stored as the cells of a row, by the heads of columns."""
+        return {self.key.replace("_", " "): self.words(numbers)}
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceMeasure:
+    """Accuracy at each presentation of a class in a sequence, in percent.
+
+    It is what `Measure` is, with two numbers for each presentation. Words
+    name those that are quoted: the 2nd, the 5th and the 10th.
+
+    Attributes:
+        instances: How many presentations every class of a sequence has.
+        encoding: How labels are written: see
+            `keras_meta.data.sequence_dataset`.
+    """
+
+    instances: int
+    encoding: str
+
+    key = "instance"
+    unit = " %"
+
+    def metric(self, name):
+        """A new Keras metric whose logs are `instance_1` and so on."""
+        from keras_meta.metrics import InstanceAccuracy
+
+        return InstanceAccuracy(self.instances, self.encoding, name=name)
+
+    @property
+    def quoted(self):
+        """The presentations that are quoted, such as `2nd / 5th / 10th`."""
+        return " / ".join(PRESENTATIONS[k] for k in self._reached(QUOTED))
+
+    @property
+    def heading(self):
+        """The sentence above the table of a card; see `Measure`."""
+        return (
+            f"Mean accuracy at the {self.quoted} presentation of a class over\n"
+            "{episodes} sequences, in percent,"
+        )
+
+    def numbers(self, logs):
+        """What is stored of a measurement: a dict of floats."""
+        return {
+            name: round(100 * float(logs[name]), 3)
+            for k in range(1, self.instances + 1)
+            for name in (f"instance_{k}", f"instance_{k}_interval")
+        }
+
+    def words(self, numbers):
+        """What was stored, in words without the unit."""
+        return " / ".join(_at(numbers, k) for k in self._reached(QUOTED))
+
+    def columns(self, numbers):
+        """What was stored as the cells of a row, by the heads of columns."""
+        return {
+            PRESENTATIONS[k]: _at(numbers, k)
+            for k in self._reached(PRESENTATIONS)
+        }
+
+    def _reached(self, presentations):
+        """Those of some presentations that a sequence has."""
+        return [k for k in presentations if k <= self.instances]
+
+
+# The presentations of a class that tables list, and those that words quote.
+PRESENTATIONS = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 5: "5th", 10: "10th"}
+QUOTED = (2, 5, 10)
+
+
+def _at(numbers, k):
+    """The accuracy at one presentation and its interval."""
+    return ACCURACY.text.format(
+        value=numbers[f"instance_{k}"],
+        interval=numbers[f"instance_{k}_interval"],
+    )
 
 
 ACCURACY = Measure(

@@ -71,19 +71,20 @@ def read_card(directory):
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def write_trained(directory, model, recipe):
+def write_trained(directory, model, recipe, half_precision=False):
     """Writes a trained model as a preset that is not measured yet.
 
     Args:
         directory: Folder of the preset; made if it is missing.
         model: The trained model.
         recipe: Dict for `recipe.json`.
+        half_precision: As for `keras_meta.presets.save`.
     """
     from keras_meta import presets
 
     directory = pathlib.Path(directory)
     leftovers.remove(directory, FILES)
-    presets.save(model, directory)
+    presets.save(model, directory, half_precision)
     # What was measured on older weights does not hold for these.
     for name in (RESULTS, CARD):
         (directory / name).unlink(missing_ok=True)

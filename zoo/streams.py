@@ -207,6 +207,68 @@ class ZeroShot(LabelledStream):
 
 
 @dataclasses.dataclass(frozen=True)
+class Sequences(LabelledStream):
+    """Label-offset sequences: each label comes one step after its example.
+
+    A sequence shows `length` examples of `way` classes in random order, each
+    class `length / way` times. `encoding` is how labels are written:
+    `"one_hot"`, or `"letters"` for strings of five letters.
+    """
+
+    _: dataclasses.KW_ONLY
+    way: int
+    length: int
+    encoding: str = "one_hot"
+
+    kind = "sequences"
+    noun = "sequences"
+    batch_norm = False
+
+    def elements(self, seed, start=0, augmentation=None):
+        from keras_meta import data
+
+        examples, labels = self.load()
+        return data.sequence_dataset(
+            examples,
+            labels,
+            way=self.way,
+            length=self.length,
+            seed=seed,
+            start=start,
+            encoding=self.encoding,
+            augmentation=augmentation,
+        )
+
+    @property
+    def measure(self):
+        """The accuracy at the presentations that every class has."""
+        return measures.InstanceMeasure(self.length // self.way, self.encoding)
+
+    def training_metrics(self):
+        return [self.measure.metric("instance")]
+
+    @property
+    def examples_per_task(self):
+        return self.length
+
+    @property
+    def setting(self):
+        labels = ", strings of letters" if self.encoding == "letters" else ""
+        return (
+            f"{self.way}-way sequences of {self.length}{labels}, "
+            f"{self.measure.quoted}"
+        )
+
+    def meta_batch(self, tasks):
+        return f"{tasks} {self.way}-way sequences of {self.length} examples"
+
+    def as_measured(self, fixed_way):
+        return dataclasses.replace(
+            self, split="test", way=fixed_way or self.way
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Sinusoids(Stream):
     """Regression of sine waves; `shot` and `queries` are points of one."""
 
@@ -307,7 +369,10 @@ def _groups(stream, labels):
     return data.label_groups(labels) if stream.within_groups else None
 
 
-KINDS = {kind.kind: kind for kind in (Episodes, Pairs, ZeroShot, Sinusoids)}
+KINDS = {
+    kind.kind: kind
+    for kind in (Episodes, Pairs, ZeroShot, Sequences, Sinusoids)
+}
 
 
 def from_record(record):

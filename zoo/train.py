@@ -148,13 +148,17 @@ def compile_model(model, recipe):
         _start_from(model, recipe.start)
     optimizer = getattr(keras.optimizers, OPTIMIZERS[recipe.optimizer])
     name, arguments = LOSSES[recipe.loss]
-    loss = getattr(keras.losses, name)
+    loss = keras.saving.get_registered_object(name) or getattr(
+        keras.losses, name
+    )
     stream = recipe.stream
     model.compile(
         optimizer(schedule(recipe), global_clipnorm=recipe.clip_norm),
         loss(**arguments),
         metrics=stream.training_metrics(),
         steps_per_execution=stream.steps_per_execution(recipe.epoch_steps),
+        # Keras' own choice uses XLA on GPUs only.
+        jit_compile=recipe.jit_compile or "auto",
     )
 
 
@@ -263,4 +267,5 @@ def write_preset(recipe, model, state, directory):
                 for key, values in state["history"].items()
             },
         },
+        recipe.half_precision,
     )

@@ -6,3 +6,4 @@ SUNG = "Sung, Yang, Zhang, Xiang, Torr and Hospedales, Learning to Compare: Rela
 FINN = "Finn, Abbeel and Levine, Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks, ICML 2017"
 NICHOL = "Nichol, Achiam and Schulman, On First-Order Meta-Learning Algorithms, arXiv 1803.02999, 2018"
 SNELL = "Snell, Swersky and Zemel, Prototypical Networks for Few-shot Learning, NIPS 2017"
+SANTORO = "Santoro, Bartunov, Botvinick, Wierstra and Lillicrap, Meta-Learning with Memory-Augmented Neural Networks, ICML 2016"

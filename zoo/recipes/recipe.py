@@ -7,11 +7,13 @@ from zoo import streams
 from zoo.stream import Stream
 from zoo.wording import count
 
-# What recipes minimise, by name: the classes of Keras and their arguments.
+# What recipes minimise, by name: the classes, of Keras or registered with it,
+# and their arguments.
 LOSSES = {
     "cross_entropy": ("CategoricalCrossentropy", {"from_logits": True}),
     "binary_cross_entropy": ("BinaryCrossentropy", {}),
     "mean_squared_error": ("MeanSquaredError", {}),
+    "string_cross_entropy": ("keras_meta>StringCrossentropy", {}),
 }
 # What minimises it, by name.
 OPTIMIZERS = {"adam": "Adam", "sgd": "SGD"}
@@ -58,8 +60,16 @@ EVALUATION_LAYOUT = (
     "inner_steps",
     "published",
 )
-# Not stored: the code, how fast it runs, and what has a file of its own.
-NOT_STORED = ("model", "side_by_side", "evaluations")
+# Not stored: the code, how fast it runs, what has a file of its own, and what
+# the files show.
+NOT_STORED = (
+    "model",
+    "side_by_side",
+    "jit_compile",
+    "half_precision",
+    "compared_with",
+    "evaluations",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Evaluation:
     episodes: int = 1000
     seed: int = 1
     inner_steps: int | None = None
-    published: float | None = None
+    published: float | str | None = None
 
     @property
     def setting(self):
@@ -129,8 +139,13 @@ class Recipe:
     layers whose weights have other shapes there keep their random ones. The
     preset must be trained on the same split.
 
-    With `side_by_side` each task is computed on one core. This changes how
-    fast the training is, not its outcome.
+    With `side_by_side` each task is computed on one core, and with
+    `jit_compile` by XLA. This changes how fast the training is, not its
+    outcome. With `half_precision` the weights are stored as float16, which
+    halves the file; measured is what was stored.
+
+    The card has a table of this preset beside those of `compared_with`, by
+    name, on the same tasks.
 
     Raises:
         ValueError: For an unknown loss or optimizer.
@@ -153,7 +168,10 @@ class Recipe:
     loss: str = "cross_entropy"
     clip_norm: float | None = None
     side_by_side: bool = False
+    jit_compile: bool = False
+    half_precision: bool = False
     changes: str = ""
+    compared_with: tuple = ()
     evaluations: tuple = ()
 
     def __post_init__(self):
