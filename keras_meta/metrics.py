@@ -1,4 +1,4 @@
-"""Accuracy over tasks or sequences, with the interval that papers report."""
+"""Accuracy and errors over tasks or sequences, with 95% intervals."""
 
 import keras
 from keras import ops
@@ -219,6 +219,90 @@ class InstanceAccuracy(keras.metrics.Metric):
             "instances": self.instances,
             "encoding": self.encoding,
         }
+
+
+@register
+class WrongBits(keras.metrics.Metric):
+    """Mean number of wrong bits in a sequence and its 95% interval.
+
+    A predicted bit is wrong unless it is nearer to the target than 0.5; one
+    of 0.5 is wrong for both, and so is NaN. A step counts as often as its
+    sample weight says, which is 1 where bits are to be recalled and 0
+    elsewhere (Graves et al. 2014, "Neural Turing Machines", section 4: the
+    copy task). The interval's half width is `1.96 * std / sqrt(sequences)`
+    with the population standard deviation (ddof 0).
+
+    It belongs in `compile(weighted_metrics=...)`: Keras gives no sample
+    weights to those in `metrics`. Under the name `wrong_bits` the logs get
+    the keys `wrong_bits` and `wrong_bits_interval`, both in bits, at least 0.
+
+    Args:
+        name: Name of the metric.
+        dtype: Type of the sums.
+
+    >>> metric = WrongBits()
+    >>> target = [[[0., 0.], [1., 0.]], [[0., 0.], [1., 1.]]]
+    >>> predicted = [[[.9, .9], [.8, .3]], [[.9, .9], [.8, .3]]]
+    >>> metric.update_state(target, predicted, [[0., 1.], [0., 1.]])
+    >>> {key: round(float(value), 3) for key, value in metric.result().items()}
+    {'wrong_bits': 0.5, 'wrong_bits_interval': 0.693}
+    """
+
+    def __init__(self, name="wrong_bits", dtype="float64"):
+        super().__init__(name=name, dtype=dtype)
+        # Which way is better, for callbacks that monitor it.
+        self._direction = "down"
+        for total in ("sequences", "wrong", "squared_wrong"):
+            variable = self.add_variable(
+                (), "zeros", dtype=self.dtype, name=total
+            )
+            setattr(self, total, variable)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds sequences.
+
+        Args:
+            y_true: Bits `(tasks, steps, bits)`, 0 or 1.
+            y_pred: Probabilities of a 1, of the same shape.
+            sample_weight: `(tasks, steps)`; None counts all steps once.
+
+        Raises:
+            ValueError: For other shapes.
+        """
+        y_true, y_pred = (
+            ops.cast(ops.convert_to_tensor(y), "float32")
+            for y in (y_true, y_pred)
+        )
+        if len(y_true.shape) != 3 or len(y_pred.shape) != 3:
+            raise ValueError(
+                "`y_true` and `y_pred` must have the shape (tasks, steps, "
+                f"bits). Received: y_true of shape {tuple(y_true.shape)}, "
+                f"y_pred of shape {tuple(y_pred.shape)}"
+            )
+        right = ops.cast(ops.abs(y_pred - y_true) < 0.5, "float32")
+        wrong = ops.sum(1 - right, axis=-1)
+        if sample_weight is not None:
+            sample_weight = ops.cast(
+                ops.convert_to_tensor(sample_weight), "float32"
+            )
+            if len(sample_weight.shape) != 2:
+                raise ValueError(
+                    "`sample_weight` must have the shape (tasks, steps). "
+                    "Received: sample_weight of shape "
+                    f"{tuple(sample_weight.shape)}"
+                )
+            wrong = wrong * sample_weight
+        wrong = ops.cast(ops.sum(wrong, axis=-1), self.dtype)
+        self.sequences.assign_add(ops.sum(ops.ones_like(wrong)))
+        self.wrong.assign_add(ops.sum(wrong))
+        self.squared_wrong.assign_add(ops.sum(wrong * wrong))
+
+    def result(self):
+        sequences = ops.maximum(self.sequences, 1)
+        mean = self.wrong / sequences
+        variance = self.squared_wrong / sequences - mean * mean
+        interval = 1.96 * ops.sqrt(ops.maximum(variance, 0) / sequences)
+        return {self.name: mean, self.name + "_interval": interval}
 
 
 def instance_index(targets):

@@ -53,6 +53,9 @@ TESTS = {
         "test_two_replicas_train_like_one",
         "test_xla_gives_the_same_training",
     },
+    "copies_test": {
+        "test_fit_counts_the_steps_of_the_recall_alone",
+    },
     "evaluate_test": {
         "test_the_squared_error_of_sinusoids_is_that_of_each_task",
     },

@@ -1,6 +1,7 @@
 """Data sets of labelled examples and the episodes drawn from them."""
 
 from keras_meta.data.augmentation import Affine, Chain, QuarterTurns
+from keras_meta.data.copies import copy_dataset
 from keras_meta.data.cub import cub_attributes, load_cub, write_cub_features
 from keras_meta.data.encoded_images import EncodedImages, read_picture
 from keras_meta.data.episodes import episode_dataset, label_groups
