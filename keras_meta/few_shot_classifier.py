@@ -9,6 +9,7 @@ from keras_meta import presets
 from keras_meta.arrays import is_source, source_array
 from keras_meta.data.examples import unit_examples
 from keras_meta.data.labels import class_codes, label_array, label_kind
+from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.preprocessing import to_unit_range
 from keras_meta.presets import LABELS, SUMS, SUPPORT
 
@@ -31,7 +32,8 @@ class FewShotClassifier:
             stored features, token ids, tables and so on.
 
     Raises:
-        ValueError: For a zero-shot model, which takes no examples.
+        ValueError: For a model that does not learn classes, and for a
+            zero-shot model, which takes no examples.
 
     Attributes:
         classes_: Array `(way,)` of the labels, sorted; the order of the
@@ -50,6 +52,12 @@ class FewShotClassifier:
     """
 
     def __init__(self, model):
+        if not isinstance(model, EpisodicModel):
+            raise ValueError(
+                "`model` must be a `keras_meta.models.EpisodicModel`, which "
+                "learns classes from examples. Received: model of type "
+                f"{type(model).__name__}"
+            )
         if len(set(model.example_shapes.values())) > 1:
             raise ValueError(
                 "`model` must learn from examples; one that learns from "

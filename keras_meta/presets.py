@@ -16,8 +16,6 @@ import tempfile
 import h5py
 import keras
 
-from keras_meta.models.episodic_model import EpisodicModel
-
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 SUMS = "SHA256SUMS"
@@ -36,14 +34,16 @@ def save(model, directory, half_precision=False):
     See `replaced_files` for what an interrupted save leaves.
 
     Args:
-        model: A built `EpisodicModel`.
+        model: A built `EpisodicModel` or other Keras model. Its classes must
+            be Keras' own or registered with
+            `keras.saving.register_keras_serializable`.
         directory: Folder; made if it is missing. Other files in it stay.
         half_precision: Whether weights are rounded to float16, which halves
             the file of a float32 model. The loaded model has the type of the
             saved one.
 
     Raises:
-        ValueError: If the model is not built.
+        ValueError: If the model is not built, or its config would not load.
     """
     check_built(model)
     with replaced_files(directory) as part:
@@ -62,7 +62,8 @@ def load(directory):
         directory: Folder of the preset.
 
     Returns:
-        The `EpisodicModel`, with its weights, not compiled.
+        The `EpisodicModel` or other Keras model, with its weights, not
+        compiled.
 
     Raises:
         ValueError: If a file is missing, damaged or does not match its sum.
@@ -80,10 +81,11 @@ def load(directory):
     # What a config or weights raise depends on where they are damaged.
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-        if not isinstance(model, EpisodicModel):
+        if not isinstance(model, keras.Model):
             raise ValueError(f"it holds a {type(model).__name__}, no model")
-        if not (model.preprocessing is None or callable(model.preprocessing)):
-            raise ValueError(f"preprocessing={model.preprocessing!r}")
+        preprocessing = getattr(model, "preprocessing", None)
+        if not (preprocessing is None or callable(preprocessing)):
+            raise ValueError(f"preprocessing={preprocessing!r}")
     except Exception as error:
         raise ValueError(
             f"The preset in {str(directory)!r} cannot be loaded: {CONFIG}: "
@@ -103,12 +105,12 @@ def check_built(model):
     """Raises a ValueError unless a model has weights to save.
 
     Args:
-        model: `EpisodicModel`.
+        model: A `keras.Model`.
     """
     if not model.built:
         raise ValueError(
             "`model` must be built before it is saved: fit it or call it on "
-            "a batch of episodes."
+            "a batch of its inputs."
         )
 
 
@@ -116,8 +118,11 @@ def write_model(model, folder):
     """Writes the config and the weights of a model.
 
     Args:
-        model: A built `EpisodicModel`.
+        model: A built `keras.Model`.
         folder: Path of an existing folder.
+
+    Raises:
+        ValueError: If its config would not load.
     """
     config = keras.saving.serialize_keras_object(model)
     # How it was compiled is the recipe's business; a copy that never was has
@@ -125,8 +130,19 @@ def write_model(model, folder):
     config.pop("compile_config", None)
     write_json(folder / CONFIG, config)
     # Rebuilt from the file, so that what is written is what loads.
-    bare = keras.saving.deserialize_keras_object(read_json(folder / CONFIG))
-    bare.set_weights(model.get_weights())
+    try:
+        bare = keras.saving.deserialize_keras_object(
+            read_json(folder / CONFIG), safe_mode=True
+        )
+        bare.set_weights(model.get_weights())
+    # What it raises depends on what the config lacks.
+    except Exception as error:
+        raise ValueError(
+            "`model` must have a config that makes it again, of Keras' own "
+            "classes and of those registered with "
+            "`keras.saving.register_keras_serializable`. Received: "
+            f"model={model.name!r}, of which Keras says: {error}"
+        ) from error
     bare.save_weights(folder / WEIGHTS)
 
 

@@ -84,6 +84,79 @@ def test_a_functional_network_comes_back(name, tmp_path):
     )
 
 
+def recurrent():
+    """A plain Keras model with a registered layer of this package."""
+    cell = km.layers.NTMCell(units=6, memory_slots=5, memory_width=4)
+    return keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.RNN(cell, return_sequences=True),
+            keras.layers.Dense(2, "sigmoid"),
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable("presets_test")
+class Doubled(keras.Model):
+    """A user's own class of models."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = keras.layers.Dense(units)
+
+    def call(self, inputs):
+        return 2 * self.dense(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class Unregistered(Doubled):
+    """A class that a config cannot name."""
+
+
+PLAIN = {
+    "sequential": lambda: (recurrent(), np.ones((2, 7, 3), "float32")),
+    "functional": lambda: (
+        functional_network(),
+        episode()["query_x"][0],
+    ),
+    "own": lambda: (Doubled(4), np.ones((2, 3), "float32")),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_any_keras_model_comes_back(name, tmp_path):
+    model, inputs = PLAIN[name]()
+    expected = np.array(model(inputs))
+    presets.save(model, tmp_path)
+    loaded = presets.load(tmp_path)
+    assert type(loaded) is type(model) and not loaded.compiled
+    np.testing.assert_allclose(loaded(inputs), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="`model` must be a .*EpisodicModel"):
+        km.FewShotClassifier(loaded)
+
+
+def test_a_class_that_is_not_registered_is_refused_before_anything_is_written(
+    tmp_path,
+):
+    model = Unregistered(4)
+    model(np.ones((2, 3), "float32"))
+    with pytest.raises(ValueError, match="`model` must have a config.*regist"):
+        presets.save(model, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_is_no_model(tmp_path):
+    presets.save(recurrent(), tmp_path)
+    config = keras.saving.serialize_keras_object(keras.layers.Dense(2))
+    presets.write_json(tmp_path / "config.json", config)
+    presets.write_sums(tmp_path)
+    with pytest.raises(ValueError, match="config.json: it holds a Dense, no"):
+        presets.load(tmp_path)
+
+
 @pytest.mark.parametrize("name", FUNCTIONAL)
 def test_a_config_serves_more_than_once(name):
     model = FUNCTIONAL[name]()
@@ -134,9 +207,10 @@ def test_weights_saved_again_replace_the_old_ones(tmp_path):
     )
 
 
+@pytest.mark.parametrize("make", [built, recurrent])
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
-def test_a_damaged_file_is_named(name, tmp_path):
-    presets.save(built(), tmp_path)
+def test_a_damaged_file_is_named(name, make, tmp_path):
+    presets.save(make(), tmp_path)
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-7] + b"garbage")
     with pytest.raises(ValueError, match=f"{name}' is damaged"):
@@ -146,8 +220,9 @@ def test_a_damaged_file_is_named(name, tmp_path):
         presets.load(tmp_path)
 
 
-def test_a_preset_without_sums_that_is_damaged_cannot_be_loaded(tmp_path):
-    presets.save(built(), tmp_path)
+@pytest.mark.parametrize("make", [built, recurrent])
+def test_a_preset_without_sums_that_is_damaged_cannot_be_loaded(make, tmp_path):
+    presets.save(make(), tmp_path)
     (tmp_path / "SHA256SUMS").unlink()
     (tmp_path / "model.weights.h5").write_bytes(b"no weights")
     with pytest.raises(ValueError, match="cannot be loaded"):
