@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import keras_meta as km
@@ -181,6 +183,38 @@ def test_export_writes_a_saved_model_once(capsys, tmp_path):
     code, out, _ = run(capsys, "export", NAME, tmp_path / "served")
     assert code == 0 and (tmp_path / "served/saved_model.pb").exists()
     code, _, err = run(capsys, "export", NAME, tmp_path / "served")
+    assert code == 1 and "must be a new folder" in err
+
+
+def test_a_plain_keras_model_is_no_classifier_and_is_exported(capsys, pictures):
+    cell = km.layers.NTMCell(units=6, memory_slots=5, memory_width=4)
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.RNN(cell, return_sequences=True),
+            keras.layers.Dense(2, "sigmoid"),
+        ]
+    )
+    name, served = pictures / "plain", pictures / "served"
+    km.presets.save(model, name)
+    command = ["predict", name, "--support", pictures / "support"]
+    code, out, err = run(capsys, *command, "--query", pictures / "query0.png")
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert "does not learn classes: it is a plain Keras model" in err
+    for command in ("evaluate", "plot"):
+        code, out, err = run(capsys, command, name)
+        assert (code, out) == (1, "") and "without the recipe.json" in err
+    code, out, _ = run(capsys, "export", name, served)
+    assert code == 0
+    assert out.startswith(f"Wrote {served}, with the signatures serve and ")
+    loaded = tf.saved_model.load(str(served))
+    assert set(loaded.signatures) == {"serve", "serving_default"}
+    for shape in ((2, 5, 3), (1, 9, 3)):
+        inputs = np.random.default_rng(0).random(shape).astype("float32")
+        np.testing.assert_allclose(
+            loaded.serve(inputs), model(inputs), rtol=1e-5
+        )
+    code, _, err = run(capsys, "export", name, served)
     assert code == 1 and "must be a new folder" in err
 
 

@@ -63,7 +63,8 @@ def load(name):
     Returns:
         A `keras_meta.models.EpisodicModel` with its weights and its
         `preprocessing`, ready for `FewShotClassifier`, `adapt`, `infer`,
-        `predict` and `export`; compile it to train or evaluate it.
+        `predict` and `export`; compile it to train or evaluate it. A preset
+        that learns no classes may be another Keras model.
 
     Raises:
         ValueError: For an unknown name, or a damaged preset.

@@ -196,14 +196,13 @@ def predict_command(options):
 
 
 def export_command(options):
-    """Writes a SavedModel that learns new classes inside its graph."""
+    """Writes a SavedModel, which learns inside its graph if the model does."""
     zoo.preset_directory(options.name)
     filter_startup_lines()
-    zoo.load(options.name).export(options.directory)
-    print(
-        f"Wrote {options.directory}, with the signatures serving_default, "
-        "adapt and infer"
-    )
+    from zoo import exports
+
+    signatures = exports.export(zoo.load(options.name), options.directory)
+    print(f"Wrote {options.directory}, with {signatures}")
 
 
 def plot_command(options):
@@ -221,7 +220,7 @@ def plot_command(options):
         _evaluation(model, trained, options), episodes=1
     )
     stream, pairs = evaluation.stream, None
-    if model.verifies_pairs and stream.pairs():
+    if getattr(model, "verifies_pairs", False) and stream.pairs():
         pairs = evaluate.evaluation_episodes(
             dataclasses.replace(
                 evaluation, stream=stream.pairs(), episodes=PAIRS
@@ -306,7 +305,7 @@ def _evaluation(model, trained, options):
     """The measurement that the flags ask for.
 
     Args:
-        model: The `EpisodicModel`.
+        model: The `EpisodicModel`, or another Keras model.
         trained: Dict of its `recipe.json`; empty if it has none.
         options: The parsed flags; what they leave open is as in training.
 
@@ -314,21 +313,29 @@ def _evaluation(model, trained, options):
         A `zoo.recipes.Evaluation`.
 
     Raises:
-        ValueError: For a way that the model does not serve.
+        ValueError: For a way that the model does not serve, and for a model
+            that learns no tasks and has no recipe.
     """
+    from keras_meta.models import EpisodicModel
     from zoo import recipes
 
-    if model.fixed_way and options.way not in (None, model.fixed_way):
+    if not trained and not isinstance(model, EpisodicModel):
         raise ValueError(
-            f"`way` (`--way`) must be {model.fixed_way}, the number of "
+            f"{options.name} is a plain Keras model without the recipe.json "
+            "that says what it is measured on."
+        )
+    fixed_way = getattr(model, "fixed_way", None)
+    if fixed_way and options.way not in (None, fixed_way):
+        raise ValueError(
+            f"`way` (`--way`) must be {fixed_way}, the number of "
             f"{options.name}'s outputs. Received: way={options.way}"
         )
-    stream = _stream(trained, model.fixed_way)
+    stream = _stream(trained, fixed_way)
     given = flags.given(options, flags.STREAM_FLAGS)
     asked = flags.given(options, flags.EVALUATION_FLAGS)
     return recipes.Evaluation(
         dataclasses.replace(stream, **given),
-        **{"statistics": model.statistics, **asked},
+        **{"statistics": getattr(model, "statistics", "running"), **asked},
     )
 
 

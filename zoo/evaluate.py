@@ -5,6 +5,7 @@ import importlib.metadata
 
 import numpy as np
 
+from keras_meta.models import EpisodicModel
 from zoo import cards, preset_folder
 from zoo.results import Result, Results
 
@@ -35,7 +36,7 @@ def evaluate(model, evaluation, verbose=0, callbacks=()):
     """Runs one measurement.
 
     Args:
-        model: An `EpisodicModel` with weights; it is compiled anew.
+        model: A Keras model with weights; it is compiled anew.
         evaluation: A `zoo.recipes.Evaluation`.
         verbose, callbacks: As for `keras.Model.evaluate`.
 
@@ -48,7 +49,9 @@ def evaluate(model, evaluation, verbose=0, callbacks=()):
     measure = evaluation.stream.measure
     with as_asked(model, evaluation):
         # Keras wants a loss; this one fits predictions of any kind.
-        model.compile(loss="mse", metrics=[measure.metric(name=measure.key)])
+        model.compile(
+            loss="mse", weighted_metrics=[measure.metric(name=measure.key)]
+        )
         logs = model.evaluate(
             evaluation_episodes(evaluation),
             return_dict=True,
@@ -62,7 +65,8 @@ def as_asked(model, evaluation):
     """Gives a model the statistics and inner steps of a measurement.
 
     Args:
-        model: An `EpisodicModel`.
+        model: An `EpisodicModel`, or another Keras model, which has its
+            moving averages and no inner steps.
         evaluation: A `zoo.recipes.Evaluation`.
 
     Returns:
@@ -73,7 +77,7 @@ def as_asked(model, evaluation):
     """
     values = {"statistics": evaluation.statistics}
     if evaluation.inner_steps is not None:
-        if model.evaluation_inner_steps is None:
+        if getattr(model, "evaluation_inner_steps", None) is None:
             raise ValueError(
                 "`inner_steps` (`--inner-steps`) must be left out for a model "
                 "that takes no gradient steps on the support. Received: "
@@ -81,6 +85,15 @@ def as_asked(model, evaluation):
                 f"{model.name!r}"
             )
         values["evaluation_inner_steps"] = evaluation.inner_steps
+    if not isinstance(model, EpisodicModel):
+        if evaluation.statistics != "running":
+            raise ValueError(
+                "`statistics` (`--statistics`) must be 'running' for a plain "
+                "Keras model. Received: "
+                f"statistics={evaluation.statistics!r} for the model "
+                f"{model.name!r}"
+            )
+        return contextlib.nullcontext()
     return with_attributes(model, values)
 
 
@@ -110,14 +123,20 @@ def sample_probabilities(model):
     one inner step, since ten make rounding errors visible.
 
     Args:
-        model: A built `EpisodicModel`.
+        model: A built `EpisodicModel`, or another Keras model with outputs
+            `(batch, steps, size)`.
 
     Returns:
         Nested list `(query, way)`: the probabilities of 4 queries of noise,
         from 2 shots of noise of each of 3 classes, or of as many as the
-        model has outputs.
+        model has outputs; or `(4, size)`: what another model gives for 4
+        steps of noise.
     """
     rng = np.random.RandomState(0)
+    if not isinstance(model, EpisodicModel):
+        noise = rng.random_sample((1, 4, *model.input_shape[2:]))
+        outputs = model(noise.astype("float32"))
+        return np.round(np.array(outputs)[0], 6).tolist()
     shape = model.example_shapes["query_x"]
     support_shape = model.example_shapes["support_x"]
     way = model.fixed_way or 3

@@ -12,11 +12,16 @@ def check_learns_pictures(name, model):
 
     Args:
         name: The preset's name, for the message.
-        model: An `EpisodicModel`.
+        model: An `EpisodicModel` or another Keras model.
 
     Raises:
         ValueError: If it was trained for something else, which is named.
     """
+    if not isinstance(model, km.models.EpisodicModel):
+        raise ValueError(
+            f"{name} does not learn classes: it is a plain Keras model, a "
+            f"{type(model).__name__}. Use it from Python with `predict`."
+        )
     reason = None
     if isinstance(model, km.models.ZeroShotPrototypicalNetwork):
         reason = (
