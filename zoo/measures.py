@@ -29,6 +29,12 @@ def _squared_error(name):
     return SquaredErrorInterval(name=name)
 
 
+def _wrong_bits(name):
+    from keras_meta.metrics import WrongBits
+
+    return WrongBits(name=name)
+
+
 def __getattr__(name):
     """The metric classes of the zoo, once they are asked for."""
     if name in ("PairAccuracy", "SquaredErrorInterval"):
@@ -180,4 +186,14 @@ SQUARED_ERROR = Measure(
     text="squared error {value:.3f} ± {interval:.3f}",
     unit="",
     heading="Mean squared error over {episodes} tasks with {queries} queries,",
+)
+WRONG_BITS = Measure(
+    key="wrong_bits",
+    metric=_wrong_bits,
+    scale=1,
+    digits=4,
+    text="{value:.2f} ± {interval:.2f} wrong bits",
+    unit="",
+    heading="Mean number of wrong bits in a sequence over {episodes} "
+    "sequences,",
 )

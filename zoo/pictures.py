@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from keras import ops
 
-from keras_meta import plots
+from keras_meta import layers, models, plots
 from zoo.evaluate import with_attributes
 
 # Inner steps after which a predicted curve is drawn.
@@ -24,9 +24,10 @@ def draw(
     """Writes the pictures of a model as PNG files.
 
     Args:
-        model: An `EpisodicModel` with weights.
-        episodes: Batched `tf.data.Dataset` of `(episode, query_y)`; the
-            first task is drawn.
+        model: An `EpisodicModel` with weights, or a plain Keras model.
+        episodes: Batched `tf.data.Dataset` of `(episode, query_y)`, or of
+            `(inputs, target, sample_weight)` for a plain model, as of
+            `keras_meta.data.copy_dataset`; the first task is drawn.
         directory: Folder for the files.
         history: Optional dict of lists, as `keras.callbacks.History` keeps.
         method: `"pca"` or `"tsne"`: how embeddings are mapped.
@@ -39,18 +40,24 @@ def draw(
         List of the paths, of those that the model has: `episode.png`,
         `embeddings.png`, `attention.png` (of the first query, if it reads
         the support by attention), `pair_scores.png`, `adaptation.png` (of
-        the `curves`) and `learning_curves.png`.
+        the `curves`), `copy.png` (of a plain model whose first layer has an
+        `NTMCell`) and `learning_curves.png`.
     """
     directory = pathlib.Path(directory)
-    episode, query_y = next(iter(episodes))
-    inputs = {key: value[:1] for key, value in episode.items()}
-    figures = _of_one_task(model, inputs, query_y.numpy()[0], method)
+    if isinstance(model, models.EpisodicModel):
+        episode, query_y = next(iter(episodes))
+        inputs = {key: value[:1] for key, value in episode.items()}
+        figures = _of_one_task(model, inputs, query_y.numpy()[0], method)
+    else:
+        figures = _of_one_sequence(
+            model, *(part[:1] for part in next(iter(episodes)))
+        )
     if pairs is not None:
         figures["pair_scores"] = plots.plot_score_histogram(
             model.predict(pairs, verbose=0).ravel(),
             np.concatenate([same.numpy().ravel() for _, same in pairs]),
         )
-    if curves and model.evaluation_inner_steps is not None:
+    if curves and getattr(model, "evaluation_inner_steps", None) is not None:
         figures["adaptation"] = plots.plot_regression_adaptation(
             [
                 {**curve, "predictions": _predictions(model, curve)}
@@ -104,6 +111,26 @@ def _of_one_task(model, inputs, query_y, method):
             query_y[0],
         )
     return figures
+
+
+def _of_one_sequence(model, inputs, target, sample_weight):
+    """The figure of one sequence that a plain model recalls from memory.
+
+    Args:
+        model: A `keras.Model` of sequences.
+        inputs, target, sample_weight: Tensors with an axis of 1 sequence.
+
+    Returns:
+        Dict of figures by name; empty for a model without an `NTMCell`.
+    """
+    cell = getattr(model.layers[0], "cell", None)
+    if not isinstance(cell, layers.NTMCell):
+        return {}
+    traced = cell.trace(inputs)
+    arrays = [inputs, target, model(inputs)]
+    arrays += [traced[f"{name}_weights"][:, :, 0] for name in ("write", "read")]
+    arrays = [ops.convert_to_numpy(array)[0] for array in arrays]
+    return {"copy": plots.plot_copy(*arrays, sample_weight[0])}
 
 
 def _embeddings(embeddings, task, query_y, method):

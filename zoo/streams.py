@@ -1,8 +1,8 @@
 """The kinds of tasks that presets are trained and measured on.
 
-A new kind is one class here, named in `KINDS`. Recipes, training,
-measurements, cards, pictures and the command line ask the stream what they
-need to know, and never what kind it is.
+A new kind is one class, here or in a file of its own, named in `KINDS`.
+Recipes, training, measurements, cards, pictures and the command line ask the
+stream what they need to know, and never what kind it is.
 
 The methods import what brings in TensorFlow when they are called: the words of
 a stream do without.
@@ -12,6 +12,7 @@ import dataclasses
 import math
 
 from zoo import datasets, measures
+from zoo.copies import Copies
 from zoo.stream import Stream
 from zoo.wording import unknown
 
@@ -371,7 +372,7 @@ def _groups(stream, labels):
 
 KINDS = {
     kind.kind: kind
-    for kind in (Episodes, Pairs, ZeroShot, Sequences, Sinusoids)
+    for kind in (Episodes, Pairs, ZeroShot, Sequences, Sinusoids, Copies)
 }
 
 

@@ -155,7 +155,7 @@ def compile_model(model, recipe):
     model.compile(
         optimizer(schedule(recipe), global_clipnorm=recipe.clip_norm),
         loss(**arguments),
-        metrics=stream.training_metrics(),
+        weighted_metrics=stream.training_metrics(),
         steps_per_execution=stream.steps_per_execution(recipe.epoch_steps),
         # Keras' own choice uses XLA on GPUs only.
         jit_compile=recipe.jit_compile or "auto",

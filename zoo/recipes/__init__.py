@@ -16,6 +16,7 @@ FAMILIES = (
     "maml",
     "reptile",
     "sinusoids",
+    "ntm_copy",
 )
 # The keys of `RECIPES`. Making the recipes brings in TensorFlow, which a list
 # of them and a misspelled name do without.
@@ -48,6 +49,7 @@ NAMES = (
     "reptile_omniglot_5way_random1200",
     "maml_sinusoid",
     "reptile_sinusoid",
+    "ntm_copy",
 )
 
 

@@ -1,5 +1,8 @@
 """The papers of the methods, as cards cite them."""
 
+GRAVES = (
+    "Graves, Wayne and Danihelka, Neural Turing Machines, arXiv 1410.5401, 2014"
+)
 KOCH = "Koch, Zemel and Salakhutdinov, Siamese Neural Networks for One-shot Image Recognition, ICML Deep Learning Workshop 2015"
 VINYALS = "Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra, Matching Networks for One Shot Learning, NIPS 2016"
 SUNG = "Sung, Yang, Zhang, Xiang, Torr and Hospedales, Learning to Compare: Relation Network for Few-Shot Learning, CVPR 2018"

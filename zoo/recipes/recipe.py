@@ -11,7 +11,11 @@ from zoo.wording import count
 # and their arguments.
 LOSSES = {
     "cross_entropy": ("CategoricalCrossentropy", {"from_logits": True}),
-    "binary_cross_entropy": ("BinaryCrossentropy", {}),
+    "binary_cross_entropy": (
+        "BinaryCrossentropy",
+        # The mean over the steps that count, where there are weights.
+        {"reduction": "mean_with_sample_weight"},
+    ),
     "mean_squared_error": ("MeanSquaredError", {}),
     "string_cross_entropy": ("keras_meta>StringCrossentropy", {}),
 }
