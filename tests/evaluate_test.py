@@ -73,6 +73,20 @@ def test_inner_steps_of_a_model_without_them_are_an_error():
         evaluate.evaluate(model, asked)
 
 
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"statistics": "batch"}, "`statistics` .* must be 'running'"),
+        ({"inner_steps": 2}, "`inner_steps` .* must be left out"),
+    ],
+)
+def test_a_plain_keras_model_is_measured_as_it_is(fields, message):
+    model = keras.Sequential([keras.Input((None, 5)), keras.layers.Dense(3)])
+    asked = Evaluation(streams.Copies(length=2, bits=3), episodes=2, **fields)
+    with pytest.raises(ValueError, match=message):
+        evaluate.evaluate(model, asked)
+
+
 def test_the_accuracy_of_pairs_counts_both_kinds_of_errors():
     metric = measures.PairAccuracy(name="accuracy")
     same = np.array([1, 1, 0, 0], "float32")[:, None, None]

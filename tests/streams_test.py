@@ -21,6 +21,7 @@ STREAMS = {
         "glyphs", "train", way=4, length=12, encoding="letters"
     ),
     "sinusoids": streams.Sinusoids(shot=4, queries=6),
+    "copies": streams.Copies(length=5, bits=3, shortest=2),
 }
 # The kinds of the first presets, which share the keys of `Episodes`.
 FIRST_KINDS = ("episodes", "pairs", "zero_shot", "sinusoids")
@@ -72,9 +73,10 @@ def test_an_unknown_kind_lists_the_nearest():
         streams.from_record({"stream": "episode"})
 
 
-def test_sinusoids_cannot_be_augmented():
+@pytest.mark.parametrize("kind", ["sinusoids", "copies"])
+def test_what_is_no_image_cannot_be_augmented(kind):
     with pytest.raises(ValueError, match="`augmentation` must be None"):
-        STREAMS["sinusoids"].elements(seed=0, augmentation=lambda *_: None)
+        STREAMS[kind].elements(seed=0, augmentation=lambda *_: None)
 
 
 @pytest.mark.parametrize("layout", [RECIPE_LAYOUT, EVALUATION_LAYOUT])
