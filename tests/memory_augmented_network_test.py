@@ -84,6 +84,38 @@ def test_no_state_is_left_by_a_sequence():
     np.testing.assert_array_equal(model(x), model(x))
 
 
+@pytest.mark.parametrize("cell", ["LRUACell", "NTMCell"])
+def test_its_memory_can_be_read(cell):
+    cell = getattr(km.layers, cell)(8, 6, 4, 2)
+    encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(5)])
+    model = km.models.MemoryAugmentedNetwork(cell, 3, encoder=encoder)
+    x, target = next(sequences().batch(2).as_numpy_iterator())
+    model(x)
+    found = model.read_memory(x)
+    assert model.memory_slots == 6
+    assert found["write_weights"].shape[:2] == (2, 12)
+    assert found["read_weights"].shape == (2, 12, 2, 6)
+    # It is the memory that the support leaves behind.
+    *_, memory = (
+        part
+        for name, part in model.adapt(x["sequence_x"], target).items()
+        if name.startswith("state_")
+    )
+    np.testing.assert_allclose(
+        found["memory"], np.reshape(memory, (2, 6, 4)), rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="must be a dict with the keys"):
+        model.read_memory(episode()[0])
+
+
+def test_without_a_memory_there_is_none_to_be_read():
+    model = network()
+    x, _ = next(sequences().batch(2).as_numpy_iterator())
+    assert model.memory_slots == 0
+    with pytest.raises(ValueError, match="`cell` must have a memory"):
+        model.read_memory(x)
+
+
 @pytest.mark.parametrize("where", [0, 3, 6])
 def test_padding_is_not_read_wherever_it_stands(where):
     model = network()

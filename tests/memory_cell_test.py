@@ -76,3 +76,32 @@ def test_a_step_alone_builds_the_cell_and_keeps_no_state(cell_class):
         np.testing.assert_array_equal(a, b)
     assert weights["memory"].shape == (2, 6, 4)
     assert weights["read_weights"].shape == (2, 2, 6)
+
+
+@every_cell
+def test_a_trace_has_the_weights_of_all_steps(cell_class):
+    cell = small(cell_class)
+    x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    layer = keras.layers.RNN(cell, return_state=True)
+    memory = layer(x)[-1]
+    traced = cell.trace(x)
+    assert "usage_weights" in traced or cell_class is keras_meta.layers.NTMCell
+    np.testing.assert_allclose(
+        traced["memory"], np.reshape(memory, (2, 6, 4)), rtol=1e-5, atol=1e-6
+    )
+    states = cell.get_initial_state(2)
+    for step in range(4):
+        _, states, weights = cell.step(x[:, step], states)
+        for name in set(weights) - {"memory"}:
+            np.testing.assert_array_equal(
+                traced[name][:, step], weights[name], err_msg=name
+            )
+
+
+@every_cell
+@pytest.mark.parametrize("shape", [(4, 5), (2, 0, 5)])
+def test_a_trace_needs_sequences_with_steps(cell_class, shape):
+    cell = small(cell_class)
+    cell.build((None, 5))
+    with pytest.raises(ValueError, match="`inputs` must have the shape .*step"):
+        cell.trace(np.ones(shape))

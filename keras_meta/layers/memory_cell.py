@@ -151,6 +151,44 @@ class MemoryCell(keras.layers.Layer):
         outputs, state, weights = self.advance(inputs, state)
         return outputs, self._flat(state), weights
 
+    def trace(self, inputs):
+        """What is written and read at each step of some sequences.
+
+        The steps run one by one, to be looked at: `keras.layers.RNN` is
+        faster.
+
+        Args:
+            inputs: `(batch, steps, size)`, with at least one step.
+
+        Returns:
+            Dict of `memory (batch, slots, width)` after the last step, and
+            of the weights of each step, float32 at least: `write_weights`
+            and `read_weights` `(batch, steps, heads, slots)`, and what else
+            the cell has, such as `usage_weights (batch, steps, slots)`.
+
+        Raises:
+            ValueError: For inputs of another rank or size than built for, or
+                without a step.
+        """
+        inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
+        if len(inputs.shape) != 3 or not inputs.shape[1]:
+            raise ValueError(
+                "`inputs` must have the shape (batch, steps, size), with at "
+                f"least one step. Received: shape {tuple(inputs.shape)}"
+            )
+        states, traced = self.get_initial_state(ops.shape(inputs)[0]), []
+        for step in range(inputs.shape[1]):
+            _, states, weights = self.step(inputs[:, step], states)
+            memory = weights.pop("memory")
+            traced.append(weights)
+        return {
+            "memory": memory,
+            **{
+                name: ops.stack([weights[name] for weights in traced], axis=1)
+                for name in traced[0]
+            },
+        }
+
     def get_initial_state(self, batch_size):
         """The states before the first step.
 

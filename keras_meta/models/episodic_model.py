@@ -62,6 +62,9 @@ class EpisodicModel(ReplicatedFit):
     # How many times a query reads the support by attention, for a model with
     # a method `read_attention(task, query_x)`.
     attention_steps = 0
+    # Rows of its external memory, for a model with a method
+    # `read_memory(sequences)`.
+    memory_slots = 0
     # Whether it scores two examples as being of one class.
     verifies_pairs = False
     # The shape of one example, by key, once the model is built.

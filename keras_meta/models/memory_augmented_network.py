@@ -97,6 +97,11 @@ class MemoryAugmentedNetwork(EpisodicModel):
         """The number of classes; None for letters, which serve any."""
         return self.labels if self.encoding == "one_hot" else None
 
+    @property
+    def memory_slots(self):
+        """Rows of the cell's memory; 0 for a cell without one."""
+        return getattr(self.cell, "memory_slots", 0)
+
     def build(self, input_shape):
         """Makes the weights.
 
@@ -133,12 +138,7 @@ class MemoryAugmentedNetwork(EpisodicModel):
         """
         if isinstance(inputs, dict) and "support_x" in inputs:
             return super().call(inputs, training)
-        self.check_episodes(inputs)
-        running = self.statistics == "running" and not training
-        with StatisticsScope("running" if running else "batch", owner=self):
-            embeddings = self._embed(inputs["sequence_x"], training)
-        previous_y = ops.cast(inputs["previous_y"], embeddings.dtype)
-        read = ops.concatenate([embeddings, previous_y], axis=-1)
+        read = self._read_sequences(inputs, training)
         return self.head(self.rnn(read, training=training)[0])
 
     def adapt(self, support_x, support_y, training=False):
@@ -186,12 +186,50 @@ class MemoryAugmentedNetwork(EpisodicModel):
         strings = ops.cast(task["strings"], log_p.dtype)
         return ops.matmul(log_p, ops.swapaxes(strings, 1, 2))
 
+    def read_memory(self, sequences):
+        """What the cell writes and reads at each step.
+
+        It is for `keras_meta.plots.plot_memory`, and slower than `call`.
+
+        Args:
+            sequences: Dict of `sequence_x (tasks, steps, ...)` and
+                `previous_y (tasks, steps, labels)`.
+
+        Returns:
+            Dict of tensors, float32 at least: `memory (tasks, slots, width)`
+            after the last step, `write_weights` and `read_weights` `(tasks,
+            steps, heads, slots)` and, of an `LRUACell`, `usage_weights
+            (tasks, steps, slots)`.
+
+        Raises:
+            ValueError: If the cell has no memory, or if keys, ranks or
+                shapes do not fit.
+        """
+        if not self.memory_slots:
+            raise ValueError(
+                "`cell` must have a memory, such as `keras_meta.layers."
+                f"LRUACell()`. Received: cell={self.cell!r}"
+            )
+        return self.cell.trace(self._read_sequences(sequences, training=False))
+
     def check_episodes(self, episodes):
         if isinstance(episodes, dict) and "support_x" in episodes:
             self.check_parts(episodes)
-            return
-        super().check_episodes(episodes)
-        x, y = (tuple(episodes[key].shape) for key in SEQUENCE_KEYS)
+        else:
+            self._check_sequences(episodes)
+
+    def _read_sequences(self, sequences, training):
+        """What the cell reads, `(tasks, steps, dim + labels)`."""
+        self._check_sequences(sequences)
+        running = self.statistics == "running" and not training
+        with StatisticsScope("running" if running else "batch", owner=self):
+            embeddings = self._embed(sequences["sequence_x"], training)
+        previous_y = ops.cast(sequences["previous_y"], embeddings.dtype)
+        return ops.concatenate([embeddings, previous_y], axis=-1)
+
+    def _check_sequences(self, sequences):
+        super().check_episodes(sequences)
+        x, y = (tuple(sequences[key].shape) for key in SEQUENCE_KEYS)
         if len(x) < 3 or len(y) != 3 or y[-1] != self.labels:
             raise ValueError(
                 "`inputs` must hold sequence_x (tasks, steps, ...) and "
