@@ -46,6 +46,20 @@ def test_learning_curves_of_chosen_metrics_and_rare_validation():
     assert_texts_are_apart(figure)
 
 
+def test_accuracies_by_presentation_have_a_figure_of_their_own():
+    history = make_history()
+    for k in range(1, 11):
+        for name in (f"instance_{k}", f"val_instance_{k}"):
+            history |= {name: [0.5] * 30, name + "_interval": [np.nan] * 30}
+    figure = plots.plot_learning_curves(history)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["Loss", "Task accuracy", "Learning rate"]
+    chosen = plots.plot_learning_curves(history, ["loss", "instance_2"])
+    assert chosen.axes[1].get_ylabel() == "Instance 2"
+    only = {k: v for k, v in history.items() if "instance" in k}
+    assert len(plots.plot_learning_curves(only).axes) == 10
+
+
 def test_a_learning_rate_of_zero_is_drawn_on_a_linear_axis():
     figure = plots.plot_learning_curves({"learning_rate": [0.1, 0.0]})
     assert figure.axes[0].get_yscale() == "linear"

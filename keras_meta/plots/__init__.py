@@ -1,4 +1,4 @@
-"""Figures of episodes, embeddings, attention, scores and training.
+"""Figures of episodes, embeddings, attention, memory, scores and training.
 
 They are Matplotlib figures made without `pyplot`, so there is no backend to
 choose and no global list that keeps them alive. A notebook shows a figure that
@@ -11,6 +11,10 @@ from keras_meta.plots.attention import plot_attention
 from keras_meta.plots.embeddings import plot_embeddings
 from keras_meta.plots.episode import plot_episode
 from keras_meta.plots.figure_files import save_figure
+from keras_meta.plots.instance_accuracy import plot_instance_accuracy
+from keras_meta.plots.instance_comparison import plot_instance_comparison
 from keras_meta.plots.learning_curves import plot_learning_curves
+from keras_meta.plots.memory import plot_memory
 from keras_meta.plots.pair_scores import plot_score_histogram
 from keras_meta.plots.regression import plot_regression_adaptation
+from keras_meta.plots.sequence_copy import plot_copy

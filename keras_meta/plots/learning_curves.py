@@ -1,13 +1,18 @@
 """The figure of what was measured at each epoch of a training run."""
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from keras_meta.plots.colours import COLOURS, NEUTRAL
-from keras_meta.plots.panels import draw_grid, grid_shape
+from keras_meta.plots.epoch_curves import (
+    check_history,
+    draw_curve,
+    instance_of,
+    label_epochs,
+    without_interval,
+)
+from keras_meta.plots.panels import grid_shape
 
 TRAINING = {"color": COLOURS[0], "linestyle": "--"}
 VALIDATION = {"color": COLOURS[1]}
@@ -28,7 +33,9 @@ def plot_learning_curves(history, metrics=None):
             as `validation_freq` makes them: they are then drawn at evenly
             spaced epochs.
         metrics: Sequence of names without `val_`: a panel for each, in this
-            order. Defaults to all, the learning rate last.
+            order. Defaults to all, the learning rate last, but for the
+            accuracies by presentation, `instance_1` and so on: see
+            `plot_instance_accuracy`. A history of nothing else shows them.
 
     Returns:
         A `matplotlib.figure.Figure` with one Axes for each quantity.
@@ -37,7 +44,7 @@ def plot_learning_curves(history, metrics=None):
         ValueError: If `history` is not a dict of lists, lists are of unequal
             length, or the history lacks a metric.
     """
-    curves = _check_history(history)
+    curves = check_history(history)
     metrics = _check_metrics(metrics, curves)
     rows, columns = grid_shape(len(metrics))
     figure = Figure(
@@ -52,14 +59,15 @@ def plot_learning_curves(history, metrics=None):
             _draw_learning_rate(axes, curves)
         else:
             keys |= _draw_metric(axes, curves, metric)
-        _label_axes(axes, metric)
+        axes.set_ylabel(metric.replace("_", " ").capitalize())
+        label_epochs(axes)
     if keys:
         _add_legend(figure, keys)
     return figure
 
 
 def _draw_learning_rate(axes, curves):
-    _draw_curve(axes, curves, "learning_rate", {"color": NEUTRAL})
+    draw_curve(axes, curves, "learning_rate", color=NEUTRAL)
     if curves["learning_rate"].min() > 0:
         axes.set_yscale("log")
 
@@ -72,39 +80,11 @@ def _draw_metric(axes, curves, metric):
         ("val_" + metric, "validation", VALIDATION),
     ):
         if name in curves:
-            _draw_curve(axes, curves, name, style)
+            draw_curve(axes, curves, name, **style)
             keys[label] = Line2D([], [], **style)
             if name + "_interval" in curves:
                 keys[INTERVAL] = Patch(color="0.8")
     return keys
-
-
-def _draw_curve(axes, curves, name, style):
-    """Draws a curve and, if it has an interval, the band around it."""
-    values = curves[name]
-    every = max(map(len, curves.values())) // len(values)
-    epochs = every * np.arange(1, len(values) + 1)
-    # Epochs are marked while there are few.
-    style = {"marker": "o" if len(values) <= 20 else "", **style}
-    axes.plot(epochs, values, markersize=3, linewidth=1.5, **style)
-    half_width = curves.get(name + "_interval")
-    if half_width is not None:
-        axes.fill_between(
-            epochs,
-            values - half_width,
-            values + half_width,
-            color=style["color"],
-            alpha=0.25,
-            linewidth=0,
-        )
-
-
-def _label_axes(axes, metric):
-    axes.set(xlabel="Epoch", ylabel=metric.replace("_", " ").capitalize())
-    axes.xaxis.set_major_locator(
-        MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True)
-    )
-    draw_grid(axes)
 
 
 def _add_legend(figure, keys):
@@ -119,44 +99,16 @@ def _add_legend(figure, keys):
     )
 
 
-def _without_interval(name, curves):
-    """The curve whose interval `name` is; `name` itself if it is a curve."""
-    curve = name.removesuffix("_interval")
-    return curve if curve in curves else name
-
-
-def _check_history(history):
-    """Casts the curves to float64 and checks their lengths."""
-    if not isinstance(history, dict) or not history:
-        raise ValueError(
-            "`history` must be a dict of lists, as `fit(...).history`. "
-            f"Received: {type(history).__name__} {history!r:.80}"
-        )
-    curves = {name: np.asarray(v, "float64") for name, v in history.items()}
-    epochs = max(curve.size for curve in curves.values())
-    for name, curve in curves.items():
-        expected = epochs
-        if name.startswith("val_"):
-            # Validation may be rarer, but its interval may not be rarer still.
-            expected = curves[_without_interval(name, curves)].size
-        if curve.ndim != 1 or not curve.size or curve.size != expected:
-            raise ValueError(
-                "`history` must hold one number for each epoch, here "
-                f"{expected}. Received: history[{name!r}] of shape "
-                f"{curve.shape}"
-            )
-    return curves
-
-
 def _check_metrics(metrics, curves):
     """Returns the names of the panels."""
     found = dict.fromkeys(
         name.removeprefix("val_")
         for name in curves
-        if _without_interval(name, curves) == name
+        if without_interval(name, curves) == name
     )
     if metrics is None:
-        return sorted(found, key=lambda name: name == "learning_rate")
+        drawn = [name for name in found if instance_of(name) is None]
+        return sorted(drawn or found, key=lambda name: name == "learning_rate")
     if isinstance(metrics, str) or not metrics or set(metrics) - set(found):
         raise ValueError(
             f"`metrics` must be a list of names among {sorted(found)}. "
