@@ -19,6 +19,7 @@ FILES = {
     "startup_lines_test",
     "train_test",
     "wheel_test",
+    "zoo_copies_test",
 }
 # Variants of a method that is tested without them, and the slowest method.
 CASES = {

@@ -87,6 +87,8 @@ def _fit(recipe, model, state, run_dir, tensorboard, verbose):
         epochs=_epochs(recipe),
         callbacks=callbacks,
         verbose=verbose,
+        # Keras warns that it shuffles no data set.
+        shuffle=False,
     )
 
 
