@@ -295,34 +295,43 @@ class TestMetric:
             measured(np.zeros((2, 3, 5)), np.zeros((2, 3, 5)), 1, "letters")
 
 
-@pytest.mark.parametrize(
-    "encoding, loss",
-    [
-        ("one_hot", keras.losses.CategoricalCrossentropy(from_logits=True)),
-        ("letters", km.sequence_losses.StringCrossentropy()),
-    ],
-)
-def test_a_model_that_repeats_the_label_is_measured_in_fit_and_evaluate(
-    encoding, loss
-):
-    data = km.data.sequence_dataset(
+LOSSES = {
+    "one_hot": keras.losses.CategoricalCrossentropy(from_logits=True),
+    "letters": km.sequence_losses.StringCrossentropy(),
+}
+
+
+def drawn(encoding, length=15):
+    """Batches of 8 sequences of 3 classes."""
+    return km.data.sequence_dataset(
         np.zeros((30, 4), "float32"),
         np.repeat(np.arange(6), 5),
         way=3,
-        length=15,
+        length=length,
         seed=0,
         encoding=encoding,
-    ).batch(8)
-    columns = data.element_spec[1].shape[-1]
+    ).batch(8, drop_remainder=True)
+
+
+def repeating(encoding):
+    """A model that predicts the label before, and remains so in `fit`."""
+    columns = {"one_hot": 3, "letters": 25}[encoding]
     inputs = {
         "sequence_x": keras.Input((None, 4), name="sequence_x"),
         "previous_y": keras.Input((None, columns), name="previous_y"),
     }
-    # The largest prediction is the label before; a rate of 0 keeps it so.
     repeat = keras.layers.Dense(columns, kernel_initializer="identity")
     model = keras.Model(inputs, repeat(inputs["previous_y"]))
     metric = InstanceAccuracy(5, encoding)
-    model.compile(keras.optimizers.SGD(0.0), loss, metrics=[metric])
+    model.compile(keras.optimizers.SGD(0.0), LOSSES[encoding], metrics=[metric])
+    return model
+
+
+@pytest.mark.parametrize("encoding", LOSSES)
+def test_a_model_that_repeats_the_label_is_measured_in_fit_and_evaluate(
+    encoding,
+):
+    data, model = drawn(encoding), repeating(encoding)
     logs = model.fit(data, steps_per_epoch=3, shuffle=False, verbose=0).history
     measured_logs = model.evaluate(data.take(3), return_dict=True, verbose=0)
     x, y = next(iter(data.unbatch().batch(24)))
@@ -335,3 +344,23 @@ def test_a_model_that_repeats_the_label_is_measured_in_fit_and_evaluate(
             )
     # A class shown for the first time is not the label before.
     assert measured_logs["instance_1"] < measured_logs["instance_5"]
+
+
+@pytest.mark.parametrize("encoding", LOSSES)
+def test_two_replicas_measure_like_one(encoding, strategy):
+    # Some classes are shown more often: sequences weigh differently.
+    data = drawn(encoding, length=14)
+    one = repeating(encoding)
+    with strategy.scope():
+        two = repeating(encoding)
+    options = dict(steps_per_epoch=3, shuffle=False, verbose=0)
+    fitted = [model.fit(data, **options).history for model in (one, two)]
+    measured_logs = [
+        model.evaluate(data.take(3), return_dict=True, verbose=0)
+        for model in (one, two)
+    ]
+    for expected, found in (fitted, measured_logs):
+        assert set(found) == set(expected)
+        assert len(found) == 1 + 2 * 5
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key], value, rtol=1e-6)

@@ -209,8 +209,22 @@ def test_what_was_written_once_is_found_by_its_key():
         np.testing.assert_allclose(memory[row], keys[0, t, 0], atol=1e-6)
 
 
-def test_no_gradient_goes_through_the_choice_of_rows():
-    cell = small()
+def test_the_content_of_one_write_is_read():
+    cell = small(heads=1)
+    state = named(cell, cell.get_initial_state(1))
+    state = {name: value[None] for name, value in state.items()}
+    key = np.array([[[0.5, -1, 0.2, 0.9]]], "float32")
+    accessed, weights = cell.access(key, key, 0.0, state)
+    # Row 0 was used at the start; the first of the others is written.
+    row = weights["read_weights"][0, 0].numpy()
+    assert np.argmax(row) == 1
+    # What else is read holds 1e-6.
+    np.testing.assert_allclose(accessed["reads"], row[1] * key, atol=2e-6)
+
+
+@pytest.mark.parametrize("options", OPTIONS[:4])
+def test_no_gradient_goes_through_the_choice_of_rows(options):
+    cell = small(**options)
     state = {
         "memory": tf.random.normal((1, 6, 4)),
         "read_weights": tf.nn.softmax(tf.random.normal((1, 2, 6))),

@@ -1,10 +1,15 @@
 """Sequences, episodes and the state of a memory-augmented network."""
 
+import json
+import pathlib
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_meta as km
+from keras_meta.data.sequences import previous_labels
 from keras_meta.layers import EpisodicBatchNormalization
 
 RNG = np.random.default_rng(0)
@@ -12,12 +17,20 @@ PATTERNS = RNG.random((12, 1, 4, 4, 1))
 IMAGES = np.clip(PATTERNS + RNG.normal(0, 0.1, (12, 10, 4, 4, 1)), 0, 1)
 IMAGES = IMAGES.reshape(-1, 4, 4, 1).astype("float32")
 LABELS = np.repeat(np.arange(12), 10)
+CELLS = {
+    "lstm": lambda: keras.layers.LSTMCell(16),
+    "lrua": lambda: km.layers.LRUACell(
+        units=8, memory_slots=6, memory_width=4, read_heads=2
+    ),
+    "ntm": lambda: km.layers.NTMCell(units=8, memory_slots=6, memory_width=4),
+}
+every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
-def network(encoding="one_hot", **kwargs):
+def network(encoding="one_hot", cell="lstm", **kwargs):
     labels = {"one_hot": 3, "letters": 25}[encoding]
     return km.models.MemoryAugmentedNetwork(
-        keras.layers.LSTMCell(16), labels, encoding, **kwargs
+        CELLS[cell](), labels, encoding, **kwargs
     )
 
 
@@ -46,8 +59,9 @@ def test_it_learns_to_label_sequences(encoding):
     assert history["loss"][-1] < 0.97 * history["loss"][0]
 
 
-def test_a_query_is_the_next_step_of_the_sequence():
-    model = network()
+@every_cell
+def test_a_query_is_the_next_step_of_the_sequence(cell):
+    model = network(cell=cell)
     x, _ = episode()
     one = x["query_x"][:, :1]
     sequence = {
@@ -66,22 +80,59 @@ def test_a_query_is_the_next_step_of_the_sequence():
     np.testing.assert_allclose(found[:, 1:2], alone, rtol=1e-5, atol=1e-6)
 
 
-def test_the_label_of_a_step_reaches_the_next_step_first():
-    model = network()
-    x, _ = next(sequences().batch(2).as_numpy_iterator())
-    before = np.array(model(x))
-    changed = {**x, "previous_y": x["previous_y"].copy()}
-    # The label of step 4 is in the input of step 5.
-    changed["previous_y"][:, 5] = np.roll(changed["previous_y"][:, 5], 1, -1)
-    after = np.array(model(changed))
-    np.testing.assert_array_equal(before[:, :5], after[:, :5])
-    assert np.abs(before[:, 5] - after[:, 5]).max() > 1e-5
+@every_cell
+def test_no_output_depends_on_what_comes_later(cell):
+    model = network(cell=cell)
+    x, y = next(sequences().batch(1).as_numpy_iterator())
+    # Copy `t` of the sequence differs in step `t`.
+    copies = {key: np.repeat(part, 12, axis=0) for key, part in x.items()}
+    before = np.array(model(copies))
+    t = np.arange(12)
+
+    def changes(**parts):
+        """`(copies, steps)`: how far outputs move."""
+        after = np.array(model({**copies, **parts}))
+        return np.abs(after - before).max(axis=-1)
+
+    examples = copies["sequence_x"].copy()
+    examples[t, t] = 1 - examples[t, t]
+    found = changes(sequence_x=examples)
+    assert found[t > t[:, None]].max() > 1e-5
+    assert found[t, t].min() > 1e-5
+    assert found[t < t[:, None]].max() < 1e-6
+    # The label of a step is in the input of the next.
+    target = np.repeat(y, 12, axis=0)
+    target[t, t] = np.roll(target[t, t], 1, axis=-1)
+    previous_y = np.stack([previous_labels(steps) for steps in target])
+    found = changes(previous_y=previous_y)
+    assert found[t[:-1], t[1:]].min() > 1e-5
+    assert found[t <= t[:, None]].max() < 1e-6
 
 
-def test_no_state_is_left_by_a_sequence():
-    model = network()
-    x, _ = next(sequences().batch(2).as_numpy_iterator())
-    np.testing.assert_array_equal(model(x), model(x))
+@every_cell
+def test_nothing_but_weights_is_left_by_a_sequence(cell):
+    model = network(cell=cell)
+    x, y = next(sequences().batch(4).as_numpy_iterator())
+    expected = np.array(model(x))
+    for order in ([2, 0, 3, 1], [1], [3, 2]):
+        part = {key: value[order] for key, value in x.items()}
+        np.testing.assert_allclose(
+            model(part), expected[order], rtol=1e-5, atol=1e-6
+        )
+    # Trained twice from the same weights, on sequences in another order.
+    model.compile(
+        keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(True)
+    )
+    weights, losses = model.get_weights(), []
+    for order in ([0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2]):
+        model.set_weights(weights)
+        part = {key: value[order] for key, value in x.items()}
+        losses.append([model.train_on_batch(part, y[order]) for _ in "ab"])
+    np.testing.assert_array_equal(losses[0], losses[1])
+    np.testing.assert_allclose(losses[0], losses[2], rtol=1e-5)
+    assert losses[0][0] != losses[0][1]
+    model.set_weights(weights)
+    np.testing.assert_array_equal(model(x), expected)
 
 
 @pytest.mark.parametrize("cell", ["LRUACell", "NTMCell"])
@@ -116,9 +167,10 @@ def test_without_a_memory_there_is_none_to_be_read():
         model.read_memory(x)
 
 
+@every_cell
 @pytest.mark.parametrize("where", [0, 3, 6])
-def test_padding_is_not_read_wherever_it_stands(where):
-    model = network()
+def test_padding_is_not_read_wherever_it_stands(where, cell):
+    model = network(cell=cell)
     x, _ = episode()
     padded = {
         **x,
@@ -175,6 +227,71 @@ def test_a_model_of_sequences_serves_a_classifier(tmp_path):
         classifier.add_class(IMAGES[50:51], "d")
 
 
+class Echo(keras.layers.Layer):
+    """An RNN cell whose outputs are its inputs, of five numbers."""
+
+    state_size = 1
+    output_size = 5
+
+    def call(self, inputs, states):
+        return inputs, states
+
+
+def test_inputs_and_losses_equal_those_of_the_vector(double):
+    path = pathlib.Path(__file__).parent / "vectors" / "mann_episode.json"
+    vector = json.loads(path.read_text("utf-8"))
+    given = {k: np.array(v) for k, v in vector["inputs"].items()}
+    expected = vector["expected"]
+    model = km.models.MemoryAugmentedNetwork(Echo(), labels=3)
+    model.head = keras.layers.Identity()
+    target = np.eye(3)[given["labels"]]
+    previous_y = [previous_labels(steps) for steps in target]
+    found = model(
+        {"sequence_x": given["x"], "previous_y": np.stack(previous_y)}
+    )
+    np.testing.assert_array_equal(found, expected["inputs_one_hot"])
+    losses = keras.losses.CategoricalCrossentropy(True, reduction=None)(
+        target, given["logits"]
+    )
+    for found, name in (
+        (losses, "ce_per_step"),
+        (np.mean(losses), "ce_mean"),
+        (np.mean(np.sum(losses, 1)), "ce_sum_over_time_mean_over_batch"),
+    ):
+        np.testing.assert_allclose(found, expected[name], rtol=0, atol=1e-10)
+
+
+def not_finite(*tasks, of=4):
+    """A data set of one batch of sequences; `tasks` hold a NaN."""
+    x, y = next(sequences().batch(of).as_numpy_iterator())
+    x["sequence_x"][list(tasks), 5, 1, 1] = np.nan
+    return tf.data.Dataset.from_tensors((x, y))
+
+
+@pytest.mark.parametrize(
+    "tasks, message",
+    [
+        ([1], "Task 1 of the meta-batch turned non-finite in step 0"),
+        ([0, 3], "2 tasks of the meta-batch .*Look for NaN in the data"),
+    ],
+)
+def test_fit_stops_at_sequences_that_are_not_finite(tasks, message):
+    model = network()
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(True))
+    history = model.fit(not_finite(), verbose=0).history
+    assert set(history) == {"loss"}
+    with pytest.raises(FloatingPointError, match=message):
+        model.fit(not_finite(*tasks), verbose=0)
+
+
+def test_a_sequence_of_the_second_replica_is_named(strategy):
+    with strategy.scope():
+        model = network()
+        model.compile("sgd", keras.losses.CategoricalCrossentropy(True))
+    with pytest.raises(FloatingPointError, match="Task 3 of the meta-batch"):
+        model.fit(not_finite(3), verbose=0)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -201,3 +318,10 @@ def test_labels_of_another_length_are_errors():
     wide = np.pad(support["support_y"], ((0, 0), (0, 0), (0, 1)))
     with pytest.raises(ValueError, match="`support_y` must have 3 columns"):
         model({**support, "support_y": wide})
+
+
+def test_more_classes_than_strings_are_an_error():
+    x, _ = episode(tasks=1, shot=1)
+    support_y = np.zeros((1, 3, 3126), "float32")
+    with pytest.raises(ValueError, match=r"at most 3125 col.*\(1, 3, 3126\)"):
+        network("letters")({**x, "support_y": support_y})

@@ -21,8 +21,8 @@ class LRUACell(MemoryCell):
     """RNN cell that writes where its memory was used least, or last read.
 
     With `N = memory_slots`, `M = memory_width` and heads `h = 1 .. R`, a step
-    is (Santoro et al. 2016, "One-shot Learning with Memory-Augmented Neural
-    Networks", equations 1 to 8, in the order of their dependence):
+    is (Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural
+    Networks", section 3, in the order of its equations' dependence):
 
         h_t   = LSTM([x_t, r_{t-1}], h_{t-1})
         k^h   = tanh(Dense(h_t))                                      (R, M)

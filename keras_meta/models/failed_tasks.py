@@ -1,7 +1,42 @@
-"""Tasks of a meta-batch whose loss or gradient is not finite."""
+"""Tasks of a meta-batch that turned non-finite."""
 
 import keras
 import tensorflow as tf
+
+from keras_meta.models.replicated_fit import with_arguments
+
+
+class NamesFailedTasks(keras.Model):
+    """A model whose `fit` stops at a task that turned non-finite.
+
+    A training step of it updates `failed_tasks`.
+    """
+
+    # What turned non-finite, what became of the weights, and what to look
+    # for: sentences of the error.
+    failure = ""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.failed_tasks = FailedTasks()
+
+    @property
+    def metrics(self):
+        # What the callback reads is not for the logs.
+        return [m for m in super().metrics if m is not self.failed_tasks]
+
+    @with_arguments(keras.Model.fit)
+    def fit(self, arguments):
+        """As `EpisodicModel.fit`; it stops at a task that is not finite.
+
+        Raises:
+            FloatingPointError: If a task turns NaN or infinite.
+            ValueError: As for `EpisodicModel.fit`.
+        """
+        callbacks = keras.tree.flatten(arguments.pop("callbacks", None) or [])
+        # A `CallbackList` is a callback as well.
+        callbacks = [StopAtFailedTask(), *callbacks]
+        return super().fit(**arguments, callbacks=callbacks)
 
 
 class FailedTasks(keras.metrics.Metric):
@@ -54,9 +89,6 @@ class StopAtFailedTask(keras.callbacks.Callback):
             else f"{count} tasks of the meta-batch"
         )
         raise FloatingPointError(
-            f"{which} turned non-finite in step {batch} of the epoch (its loss "
-            "or gradient is NaN or infinite). The weights are as before that "
-            "step. Look for NaN in the data, take a smaller "
-            "`inner_learning_rate`, or clip gradients, as by the optimizer's "
-            "`global_clipnorm`."
+            f"{which} turned non-finite in step {batch} of the epoch "
+            f"{self.model.failure}"
         )

@@ -6,7 +6,14 @@ from keras import ops
 from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_choice, check_integer, check_network
 from keras_meta.models.episodic_model import EpisodicModel
-from keras_meta.ops import batch_apply, check_vectors, wide
+from keras_meta.models.failed_tasks import NamesFailedTasks
+from keras_meta.ops import (
+    batch_apply,
+    check_vectors,
+    class_counts,
+    mask_absent,
+    wide,
+)
 from keras_meta.sequence_losses import ENCODINGS, LETTERS, split_letters
 from keras_meta.serialization import register
 
@@ -18,7 +25,7 @@ STRIDE = 1237
 
 
 @register
-class MemoryAugmentedNetwork(EpisodicModel):
+class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
     """Binds examples to labels in a memory that it learned to use.
 
     A recurrent network reads a sequence in which each label comes one step
@@ -39,8 +46,13 @@ class MemoryAugmentedNetwork(EpisodicModel):
     one step for each query from there and keeps nothing of it, so queries
     are independent of each other.
 
-    The task is a dict of the state, `state_0 (tasks, ...)` and so on, and of
-    `last_label (tasks, labels)`.
+    The task is a dict of the state, `state_0 (tasks, ...)` and so on, of
+    `last_label (tasks, labels)` and, for letters, of `strings (tasks, way,
+    labels)`. With letters, a class without support examples gets the logit
+    -1e9.
+
+    `fit` stops with a FloatingPointError that names a sequence whose
+    predictions are not finite.
 
     Args:
         cell: Keras RNN cell: `keras_meta.layers.LRUACell` (the paper's),
@@ -58,10 +70,17 @@ class MemoryAugmentedNetwork(EpisodicModel):
 
     Raises:
         ValueError: If `cell` is no RNN cell, for a number out of range or an
-            unknown encoding, and in use for labels of another length.
+            unknown encoding, and in use for labels of another length or for
+            more classes than there are strings.
     """
 
     input_keys = SEQUENCE_KEYS
+    failure = (
+        "(its predictions are NaN or infinite), and the weights with it: go "
+        "back to those of a saved model. Look for NaN in the data or, if no "
+        "sequence holds any, take a smaller learning rate or clip gradients, "
+        "as by the optimizer's `global_clipnorm`."
+    )
 
     def __init__(
         self, cell, labels, encoding="one_hot", encoder=None, **kwargs
@@ -184,7 +203,17 @@ class MemoryAugmentedNetwork(EpisodicModel):
         log_p = ops.log_softmax(split_letters("logits", logits), axis=-1)
         log_p = ops.reshape(log_p, (tasks, queries, self.labels))
         strings = ops.cast(task["strings"], log_p.dtype)
-        return ops.matmul(log_p, ops.swapaxes(strings, 1, 2))
+        log_p = ops.matmul(log_p, ops.swapaxes(strings, 1, 2))
+        return mask_absent(log_p, ops.max(strings, axis=-1))
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """As `keras.Model.compute_loss`; counts sequences not finite."""
+        if training:
+            finite = ops.all(ops.isfinite(y_pred), axis=(1, 2))
+            self.failed_tasks.update_state(ops.logical_not(finite))
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def read_memory(self, sequences):
         """What the cell writes and reads at each step.
@@ -258,8 +287,8 @@ class MemoryAugmentedNetwork(EpisodicModel):
             dtype: Type of the labels.
 
         Returns:
-            `(labels, strings)`; strings `(tasks, way, labels)`, or None if
-            labels are one-hot.
+            `(labels, strings)`; strings `(tasks, way, labels)`, zero for a
+            class without support, or None if labels are one-hot.
         """
         support_y = ops.cast(support_y, dtype)
         tasks, support, way = ops.shape(support_y)
@@ -272,13 +301,20 @@ class MemoryAugmentedNetwork(EpisodicModel):
                 )
             shape = (tasks, support, self.labels)
             return ops.reshape(support_y, shape), None
+        if (support_y.shape[-1] or 0) > STRINGS:
+            raise ValueError(
+                f"`support_y` must have at most {STRINGS} columns, as there "
+                f"are no more strings of {LETTERS} letters. Received: "
+                f"support_y of shape {tuple(support_y.shape)}"
+            )
         numbers = ops.arange(way) * STRIDE % STRINGS
         powers = ops.convert_to_tensor([LETTERS**p for p in range(LETTERS)])
         letters = numbers[:, None] // powers % LETTERS
         strings = ops.reshape(
             ops.one_hot(letters, LETTERS, dtype=dtype), (way, self.labels)
         )
-        strings = ops.repeat(strings[None], tasks, axis=0)
+        present = ops.cast(class_counts(support_y) > 0, dtype)
+        strings = strings[None] * present[:, :, None]
         return ops.matmul(support_y, strings), strings
 
     def get_config(self):

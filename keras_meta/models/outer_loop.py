@@ -6,15 +6,14 @@ import tensorflow as tf
 from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_integer
 from keras_meta.models.episodic_model import EpisodicModel
-from keras_meta.models.failed_tasks import FailedTasks, StopAtFailedTask
+from keras_meta.models.failed_tasks import NamesFailedTasks
 from keras_meta.models.functional import value_of
-from keras_meta.models.replicated_fit import with_arguments
 from keras_meta.models.task_loop import sum_over_tasks
 from keras_meta.ops import wide
 from keras_meta.threads import available_cores
 
 
-class OuterLoop(EpisodicModel):
+class OuterLoop(NamesFailedTasks, EpisodicModel):
     """A `train_step` that sums what the outer loop learns over the tasks.
 
     It runs the tasks in a `tf.while_loop` whose body computes the whole
@@ -42,12 +41,18 @@ class OuterLoop(EpisodicModel):
             positive integer.
     """
 
+    failure = (
+        "(its loss or gradient is NaN or infinite). The weights are as before "
+        "that step. Look for NaN in the data, take a smaller "
+        "`inner_learning_rate`, or clip gradients, as by the optimizer's "
+        "`global_clipnorm`."
+    )
+
     def __init__(self, tasks_at_once=None, **kwargs):
         super().__init__(**kwargs)
         if tasks_at_once is not None:
             tasks_at_once = check_integer("tasks_at_once", tasks_at_once, 1)
         self.tasks_at_once = tasks_at_once
-        self.failed_tasks = FailedTasks()
 
     @property
     def learned_variables(self):
@@ -80,25 +85,6 @@ class OuterLoop(EpisodicModel):
             the queries; the state after the task.
         """
         raise NotImplementedError
-
-    @property
-    def metrics(self):
-        # What the callback reads is not for the logs.
-        return [m for m in super().metrics if m is not self.failed_tasks]
-
-    @with_arguments(keras.Model.fit)
-    def fit(self, arguments):
-        """As `EpisodicModel.fit`; it stops at a task that is not finite.
-
-        Raises:
-            FloatingPointError: If the loss or the gradient of a task is NaN
-                or infinite.
-            ValueError: As for `EpisodicModel.fit`.
-        """
-        callbacks = keras.tree.flatten(arguments.pop("callbacks", None) or [])
-        # A `CallbackList` is a callback as well.
-        callbacks = [StopAtFailedTask(), *callbacks]
-        return super().fit(**arguments, callbacks=callbacks)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
