@@ -108,6 +108,29 @@ def test_the_flags_choose_sequences(recipe, tmp_path, monkeypatch, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("cell", ["LSTMCell", "LRUACell"])
+def test_plot_draws_the_memory_that_a_model_has(
+    recipe, cell, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(command_line, "filter_startup_lines", lambda: None)
+    if cell == "LRUACell":
+        recipe = dataclasses.replace(
+            recipe,
+            model=lambda: km.models.MemoryAugmentedNetwork(
+                km.layers.LRUACell(4, 6, 3, 2), labels=2
+            ),
+        )
+    preset, _, _ = trained_preset(recipe, tmp_path)
+    folder = tmp_path / "pictures"
+    assert (
+        command_line.main(["plot", str(preset), "--output", str(folder)]) == 0
+    )
+    expected = ["instance_accuracy", "learning_curves"]
+    expected += ["memory"] * (cell == "LRUACell")
+    assert sorted(path.stem for path in folder.iterdir()) == expected
+    assert capsys.readouterr().out.count(".png\n") == len(expected)
+
+
 def test_strings_of_letters_are_trained_with_their_loss(recipe, tmp_path):
     letters = dataclasses.replace(recipe.stream, way=4, encoding="letters")
     recipe = dataclasses.replace(

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -25,8 +26,9 @@ def draw(
 
     Args:
         model: An `EpisodicModel` with weights, or a plain Keras model.
-        episodes: Batched `tf.data.Dataset` of `(episode, query_y)`, or of
-            `(inputs, target, sample_weight)` for a plain model, as of
+        episodes: Batched `tf.data.Dataset` of `(episode, query_y)`, of
+            `(sequence, target)` as of `keras_meta.data.sequence_dataset`, or
+            of `(inputs, target, sample_weight)` for a plain model, as of
             `keras_meta.data.copy_dataset`; the first task is drawn.
         directory: Folder for the files.
         history: Optional dict of lists, as `keras.callbacks.History` keeps.
@@ -40,18 +42,22 @@ def draw(
         List of the paths, of those that the model has: `episode.png`,
         `embeddings.png`, `attention.png` (of the first query, if it reads
         the support by attention), `pair_scores.png`, `adaptation.png` (of
-        the `curves`), `copy.png` (of a plain model whose first layer has an
-        `NTMCell`) and `learning_curves.png`.
+        the `curves`), `memory.png` (over a sequence, of a model that has
+        one), `copy.png` (of a plain model whose first layer has an
+        `NTMCell`), `learning_curves.png` and `instance_accuracy.png` (of a
+        model that was trained on sequences).
     """
     directory = pathlib.Path(directory)
-    if isinstance(model, models.EpisodicModel):
-        episode, query_y = next(iter(episodes))
-        inputs = {key: value[:1] for key, value in episode.items()}
-        figures = _of_one_task(model, inputs, query_y.numpy()[0], method)
+    first = keras.tree.map_structure(
+        lambda part: part[:1], next(iter(episodes))
+    )
+    if not isinstance(model, models.EpisodicModel):
+        figures = _of_one_copy(model, *first)
+    elif "sequence_x" in first[0]:
+        figures = _of_one_sequence(model, *first)
     else:
-        figures = _of_one_sequence(
-            model, *(part[:1] for part in next(iter(episodes)))
-        )
+        inputs, query_y = first
+        figures = _of_one_task(model, inputs, query_y.numpy()[0], method)
     if pairs is not None:
         figures["pair_scores"] = plots.plot_score_histogram(
             model.predict(pairs, verbose=0).ravel(),
@@ -67,6 +73,8 @@ def draw(
         )
     if history:
         figures["learning_curves"] = plots.plot_learning_curves(history)
+        if "instance_1" in history:
+            figures["instance_accuracy"] = plots.plot_instance_accuracy(history)
     return [
         plots.save_figure(figure, directory / f"{name}.png")
         for name, figure in figures.items()
@@ -113,7 +121,28 @@ def _of_one_task(model, inputs, query_y, method):
     return figures
 
 
-def _of_one_sequence(model, inputs, target, sample_weight):
+def _of_one_sequence(model, sequence, target):
+    """The figure of what a model keeps in its memory over one sequence.
+
+    Args:
+        model: A `MemoryAugmentedNetwork`.
+        sequence: Dict of tensors with an axis of 1 sequence.
+        target: Tensor `(1, steps, labels)`.
+
+    Returns:
+        Dict of figures by name; empty for a model without a memory.
+    """
+    if not model.memory_slots:
+        return {}
+    memory, predictions = model.read_memory(sequence), model(sequence)
+    arrays = keras.tree.map_structure(
+        lambda part: ops.convert_to_numpy(part)[0],
+        (memory, target, predictions),
+    )
+    return {"memory": plots.plot_memory(*arrays)}
+
+
+def _of_one_copy(model, inputs, target, sample_weight):
     """The figure of one sequence that a plain model recalls from memory.
 
     Args:
