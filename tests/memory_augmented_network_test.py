@@ -264,6 +264,8 @@ def test_inputs_and_losses_equal_those_of_the_vector(double):
 def not_finite(*tasks, of=4):
     """A data set of one batch of sequences; `tasks` hold a NaN."""
     x, y = next(sequences().batch(of).as_numpy_iterator())
+    # The arrays of a data set may be read-only.
+    x["sequence_x"] = x["sequence_x"].copy()
     x["sequence_x"][list(tasks), 5, 1, 1] = np.nan
     return tf.data.Dataset.from_tensors((x, y))
 
