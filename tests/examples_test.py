@@ -82,6 +82,19 @@ def test_sinusoids(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_ntm_copy(tmp_path):
+    out = run("ntm_copy.py", "--output", tmp_path, "--steps", "800")
+    wrong = {
+        int(line.split()[0]): float(line.split(":")[1].split("±")[0])
+        for line in out.splitlines()
+        if " vectors: " in line
+    }
+    # By chance half of the bits would be wrong: 8, 16 and 32.
+    assert list(wrong) == [4, 8, 16]
+    assert wrong[4] < 1 and wrong[8] < 1 and wrong[16] < 20
+    assert (tmp_path / "copy.png").exists()
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_short_and_has_no_training_loop(name):
     text = (ROOT / "examples" / name).read_text("utf-8")
