@@ -161,6 +161,7 @@ def test_the_recipe_is_that_of_the_paper():
     sizes = (cell.units, cell.memory_slots, cell.memory_width)
     assert sizes == (100, 128, 20)
     assert (cell.read_heads, cell.write_heads) == (1, 1)
+    assert cell.controller == "dense"
     inputs, target, _ = recipe.stream.elements(seed=0).element_spec
     assert model.input_shape[2:] == inputs.shape[1:]
     assert model.output_shape[2:] == target.shape[1:]
