@@ -89,7 +89,7 @@ def test_the_loss_and_the_wrong_bits_are_those_of_the_recall(trained):
 def test_the_card_says_what_was_measured(trained):
     preset, found, _ = trained
     card = (preset / "README.md").read_text("utf-8")
-    assert "Mean number of wrong bits in a sequence over 30 sequences," in card
+    assert "wrong bits in a sequence\nover 30 sequences, with its" in card
     assert (
         "| random bits | copies of 4 vectors of 2 bits | running | "
         f"{found.words} |" in card

@@ -194,6 +194,6 @@ WRONG_BITS = Measure(
     digits=4,
     text="{value:.2f} ± {interval:.2f} wrong bits",
     unit="",
-    heading="Mean number of wrong bits in a sequence over {episodes} "
-    "sequences,",
+    heading="Mean number of wrong bits in a sequence\n"
+    "over {episodes} sequences,",
 )
