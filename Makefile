@@ -28,6 +28,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.prototypical_network
 	$(RUN) -m benchmarks.metric_family
 	$(RUN) -m benchmarks.gradient_family
+	$(RUN) -m benchmarks.memory_family
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -23,8 +23,9 @@ from benchmarks.hyperparameters import (
 )
 from benchmarks.matrix_product import measure_peak
 from benchmarks.peers.jax_maml import jax_maml_task
-from benchmarks.peers.jax_outer_step import JAX_ADVICE, jax_step
+from benchmarks.peers.jax_outer_step import jax_step
 from benchmarks.peers.jax_reptile import jax_reptile_task
+from benchmarks.peers.jax_updates import JAX_ADVICE
 from benchmarks.peers.learn2learn_maml import (
     LEARN2LEARN_ADVICE,
     learn2learn_folder,
@@ -44,13 +45,9 @@ from benchmarks.training_steps import (
     make_parser,
     measure,
     print_results,
+    print_targets,
 )
-from benchmarks.workers import (
-    machine,
-    print_table,
-    require_torch,
-    write_json,
-)
+from benchmarks.workers import machine, require_torch, write_json
 
 # Wider than `training_steps.LOSS_TOLERANCES`: at the kinks of ReLU and max-pool
 # rounding errors decide the derivatives, and inner steps enlarge the
@@ -234,21 +231,6 @@ def ratios(results):
     return found
 
 
-def print_ratios(case, found):
-    """Prints the result of `ratios`, beside the targets."""
-    targets = TARGETS[case.method]
-    rows = [
-        [
-            text,
-            f"{ratio:.2f}",
-            f"{targets[text]:.1f}" if text in targets else "",
-        ]
-        for text, ratio in found.items()
-    ]
-    print_table(["ours", "ratio", "target"], rows)
-    print(flush=True)
-
-
 def run_case(case, absent, peak, rounds, seconds):
     """Measures and prints one case.
 
@@ -284,7 +266,7 @@ def run_case(case, absent, peak, rounds, seconds):
     shares = {"peak": lambda numbers: f"{numbers['share_of_peak']:.0%}"}
     print_results(results, shares)
     found = ratios(results)
-    print_ratios(case, found)
+    print_targets(found, TARGETS[case.method])
     return {
         "case": str(case),
         "gflop": flop / 1e9,

@@ -26,3 +26,10 @@ INNER_LEARNING_RATE = 0.05
 # Adam in Reptile's inner steps; the decay of the first moment is 0.
 REPTILE_LEARNING_RATE = 1e-3
 REPTILE_DECAY, REPTILE_EPSILON = 0.999, 1e-8
+
+# Memory-augmented networks: the smallest norm in a cosine.
+COSINE_EPSILON = 1e-8
+# The memory before the first step; the decay of the usage of its rows.
+INITIAL_MEMORY, USAGE_DECAY = 1e-6, 0.95
+# NTM: what heads may ask for, and the smallest weight before sharpening.
+NTM_CLIP, NTM_LEAST_WEIGHT = 20.0, 1e-12

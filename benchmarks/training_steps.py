@@ -153,15 +153,19 @@ def copy_to_keras(weights, model):
         variable.assign(weight)
 
 
-def keras_training_step(model, loss, batches, clip_norm=None, optimizer=None):
+def keras_training_step(
+    model, loss, batches, clip_norm=None, optimizer=None, jit_compile="auto"
+):
     """The step of `fit`, on a cached data set.
 
     Args:
         model: A built model.
         loss: For `compile`.
-        batches: `(episodes, query_y)`, arrays `(BATCHES, tasks, ...)`.
+        batches: `(inputs, targets)`, arrays `(BATCHES, tasks, ...)`.
         clip_norm: Optional largest norm of the gradients of all weights.
         optimizer: Adam by default. `clip_norm` is for this default only.
+        jit_compile: For `compile`: whether XLA compiles the step; by default
+            it does not on the CPU.
 
     Returns:
         `Step`.
@@ -172,7 +176,7 @@ def keras_training_step(model, loss, batches, clip_norm=None, optimizer=None):
     optimizer = optimizer or keras.optimizers.Adam(
         LEARNING_RATE, epsilon=ADAM_EPSILON, global_clipnorm=clip_norm
     )
-    model.compile(optimizer, loss)
+    model.compile(optimizer, loss, jit_compile=jit_compile)
     dataset = tf.data.Dataset.from_tensor_slices(batches).cache().repeat()
     iterator = iter(dataset)
     model.make_train_function()
@@ -330,6 +334,25 @@ def print_ratios(found, targets=None):
         for text, pair in found.items()
     ]
     print_table(["times faster than PyTorch", *TUNED], rows)
+    print(flush=True)
+
+
+def print_targets(found, targets):
+    """Prints the ratios of ours beside their targets.
+
+    Args:
+        found: Dict from a text to a ratio.
+        targets: Dict from some of these texts to the target.
+    """
+    rows = [
+        [
+            text,
+            f"{ratio:.2f}",
+            f"{targets[text]:.2f}" if text in targets else "",
+        ]
+        for text, ratio in found.items()
+    ]
+    print_table(["ours", "ratio", "target"], rows)
     print(flush=True)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import keras_meta
 from keras_meta.layers.content_addressing import cosine_similarity
+from keras_meta.layers.memory_cell import ProjectedCell
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"
 every_cell = pytest.mark.parametrize(
@@ -31,6 +32,19 @@ def test_cosines_equal_those_of_the_vector(double):
         np.testing.assert_allclose(
             found, vector["expected"][name], rtol=0, atol=1e-10
         )
+
+
+@every_cell
+def test_inputs_of_all_steps_may_be_projected_at_once(cell_class):
+    cell = small(cell_class)
+    x = np.random.default_rng(0).random((2, 5, 3)).astype("float32")
+    expected = keras.layers.RNN(cell, return_sequences=True)(x)
+    found = keras.layers.RNN(ProjectedCell(cell), return_sequences=True)(
+        cell.project(x)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(batch, 3\).*Received: inputs of"):
+        cell.project(x[..., :2])
 
 
 @every_cell

@@ -34,11 +34,7 @@ model = zoo.load("{name}")
 reports.
 
 {table}
-
-Batch-norm statistics: `running` are the moving averages of training;
-`support` the moments of each support set; `batch` those of all queries at
-once, which is transductive.
-{compared}
+{statistics}{compared}
 ## Trained
 
 - Data: {data}.
@@ -55,6 +51,12 @@ python -m zoo evaluate zoo/presets/{name} --write
 ```
 
 Measured with {versions}.
+"""
+
+STATISTICS = """
+Batch-norm statistics: `running` are the moving averages of training;
+`support` the moments of each support set; `batch` those of all queries at
+once, which is transductive.
 """
 
 
@@ -89,6 +91,7 @@ def render(directory):
         title=recipe["title"],
         paper=recipe["paper"],
         table=_table(results.evaluations),
+        statistics=STATISTICS if stream.batch_norm else "",
         compared=_compared(recipe["name"], results.evaluations),
         data=stream.trained_on,
         training=_training(recipe, stream),
@@ -182,8 +185,9 @@ def _one_of(results, key):
 
 def _table(results):
     """The table of a card."""
+    head = results[0].evaluation.stream.measure.head
     lines = [
-        "| data | setting | statistics | accuracy |",
+        f"| data | setting | statistics | {head} |",
         "|---|---|---|---|",
     ]
     for found in results:

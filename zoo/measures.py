@@ -1,7 +1,7 @@
 """What is measured of a model: the metric, its unit and its wording.
 
-A measure has `key`, `metric`, `unit`, `heading`, `numbers`, `words` and
-`columns`: see `Measure`.
+A measure has `key`, `head`, `metric`, `unit`, `heading`, `numbers`, `words`
+and `columns`: see `Measure`.
 """
 
 import dataclasses
@@ -64,6 +64,11 @@ class Measure:
     unit: str
     heading: str
 
+    @property
+    def head(self):
+        """What is measured, at the head of a column."""
+        return self.key.replace("_", " ")
+
     def numbers(self, logs):
         """What is stored of a measurement.
 
@@ -89,7 +94,7 @@ class Measure:
 
     def columns(self, numbers):
         """What was stored as the cells of a row, by the heads of columns."""
-        return {self.key.replace("_", " "): self.words(numbers)}
+        return {self.head: self.words(numbers)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +114,7 @@ class InstanceMeasure:
     encoding: str
 
     key = "instance"
+    head = "accuracy"
     unit = " %"
 
     def metric(self, name):

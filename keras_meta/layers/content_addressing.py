@@ -22,7 +22,9 @@ def cosine_similarity(keys, memory):
     Returns:
         Tensor `(batch, heads, slots)` in `[-1, 1]`.
     """
-    products = ops.matmul(keys, ops.swapaxes(memory, 1, 2))
+    # An einsum and no product with the transposed memory: XLA would keep that
+    # of all steps for the gradient.
+    products = ops.einsum("bhm,bnm->bhn", keys, memory)
     products = products * _inverse_norms(keys)[:, :, None]
     return products * _inverse_norms(memory)[:, None, :]
 

@@ -146,8 +146,8 @@ class LRUACell(MemoryCell):
             "usage_weights": row,
         }
 
-    def advance(self, inputs, state):
-        h, carried = self.control(inputs, state)
+    def advance(self, projected, state):
+        h, carried = self.control(projected, state)
         accessed, weights = self.access(*self._heads(h), state)
         outputs = self.with_reads(h, accessed["reads"])
         return outputs, {**carried, **accessed}, weights
@@ -171,8 +171,10 @@ class LRUACell(MemoryCell):
         memory, usage = state["memory"], state["usage_weights"]
         least_used, zeroed = self._least_used_rows(usage)
         write_weights = gates * state["read_weights"] + (1 - gates) * least_used
-        written = ops.where(zeroed[:, :, None], 0.0, memory) + ops.matmul(
-            ops.swapaxes(write_weights, 1, 2), content
+        # An einsum and no product of transposed matrices: XLA would keep the
+        # transposed ones of all steps for the gradient.
+        written = ops.where(zeroed[:, :, None], 0.0, memory) + ops.einsum(
+            "bhn,bhm->bnm", write_weights, content
         )
         addressed = written if self.address_memory == "current" else memory
         read_weights = ops.softmax(cosine_similarity(keys, addressed))

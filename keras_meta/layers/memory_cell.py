@@ -130,12 +130,45 @@ class MemoryCell(keras.layers.Layer):
         """
         if not self.built:
             self.build(inputs.shape)
-        if tuple(inputs.shape[1:]) != (self.input_size,):
-            raise ValueError(
-                "The inputs of this memory cell must have the shape (batch, "
-                f"{self.input_size}) that it was built for. Received: "
-                f"inputs of shape {tuple(inputs.shape)}"
-            )
+        if len(inputs.shape) != 2:
+            raise ValueError(self._wrong_inputs(inputs))
+        return self.step_projected(self.project(inputs), states)
+
+    def project(self, inputs):
+        """The product of the controller with its inputs, plus its bias.
+
+        It does not depend on the steps before, so the inputs of all steps
+        can be projected at once, which is faster:
+        `RNN(ProjectedCell(cell))(cell.project(x))` equals `RNN(cell)(x)`.
+
+        Args:
+            inputs: `(batch, ..., size)`.
+
+        Returns:
+            Tensor `(batch, ..., gates)`.
+
+        Raises:
+            ValueError: For inputs of another size than built for.
+        """
+        if not self.built:
+            self.build((inputs.shape[0], inputs.shape[-1]))
+        if inputs.shape[-1] != self.input_size:
+            raise ValueError(self._wrong_inputs(inputs))
+        return self.input_layer(inputs)
+
+    def step_projected(self, projected, states):
+        """`step`, from what `project` returned.
+
+        Args:
+            projected: `(batch, gates)`.
+            states: List of flat tensors, as of `get_initial_state`.
+
+        Returns:
+            As `step`.
+
+        Raises:
+            ValueError: For states of other sizes.
+        """
         shapes = self.state_shapes
         if [state.shape[-1] for state in states] != self.state_size:
             raise ValueError(
@@ -148,7 +181,7 @@ class MemoryCell(keras.layers.Layer):
             name: at_least_float32(ops.reshape(flat, (-1, *shapes[name])))
             for name, flat in zip(shapes, states, strict=True)
         }
-        outputs, state, weights = self.advance(inputs, state)
+        outputs, state, weights = self.advance(projected, state)
         return outputs, self._flat(state), weights
 
     def trace(self, inputs):
@@ -236,17 +269,17 @@ class MemoryCell(keras.layers.Layer):
         """Names of the controller's own states."""
         return ("h", "c") if self.controller == "lstm" else ()
 
-    def control(self, inputs, state):
+    def control(self, projected, state):
         """The controller's output `h_t` of `[x_t, r_{t-1}]`.
 
         Args:
-            inputs: `(batch, size)`.
+            projected: What `project` made of `x_t`, `(batch, gates)`.
             state: Dict of the step's states.
 
         Returns:
             `h_t (batch, units)` and a dict of the controller's new states.
         """
-        z = self.input_layer(inputs)
+        z = projected
         before = [state[name] for name in self._carried[:1]]
         if self.feeds_reads:
             size = self.read_heads * self.memory_width
@@ -275,6 +308,13 @@ class MemoryCell(keras.layers.Layer):
         layer.build((None, inputs))
         return layer
 
+    def _wrong_inputs(self, inputs):
+        return (
+            "The inputs of this memory cell must have the shape (batch, "
+            f"{self.input_size}) that it was built for. Received: "
+            f"inputs of shape {tuple(inputs.shape)}"
+        )
+
     def _flat(self, state):
         """A dict of states as the list that `keras.layers.RNN` carries."""
         return [
@@ -293,3 +333,37 @@ class MemoryCell(keras.layers.Layer):
             "read_heads": self.read_heads,
             "controller": self.controller,
         }
+
+
+class ProjectedCell(keras.layers.Layer):
+    """A memory cell whose inputs are projected already, as an RNN cell.
+
+    It shares the weights of the cell, and does not own them in a saved model
+    that has the cell itself.
+
+    Args:
+        cell: `MemoryCell`.
+    """
+
+    def __init__(self, cell):
+        super().__init__(dtype=cell.dtype_policy)
+        self.cell = cell
+        self.state_size = cell.state_size
+        self.output_size = cell.output_size
+
+    def call(self, projected, states):
+        """One step, as `keras.layers.RNN` calls it.
+
+        Args:
+            projected: What `cell.project` returned for it, `(batch, gates)`.
+            states: List of flat tensors, as of `get_initial_state`.
+
+        Returns:
+            Outputs `(batch, output_size)` and the list of new states.
+        """
+        outputs, states, _ = self.cell.step_projected(projected, states)
+        return outputs, states
+
+    def get_initial_state(self, batch_size):
+        """The states before the first step, those of the cell."""
+        return self.cell.get_initial_state(batch_size)

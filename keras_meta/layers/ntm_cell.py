@@ -217,8 +217,8 @@ class NTMCell(MemoryCell):
             for name, bias in self.initial_biases.items()
         }
 
-    def advance(self, inputs, state):
-        h, carried = self.control(inputs, state)
+    def advance(self, projected, state):
+        h, carried = self.control(projected, state)
         memory = state["memory"]
         reading = self._heads(self.read_layer(h), self.read_heads)
         writing = self._heads(self.write_layer(h), self.write_heads)

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_choice, check_integer, check_network
+from keras_meta.layers.memory_cell import MemoryCell, ProjectedCell
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.failed_tasks import NamesFailedTasks
 from keras_meta.ops import (
@@ -104,8 +105,11 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
                 f"Received: labels={labels}"
             )
         self.encoder = encoder and check_network("encoder", encoder)
+        projected = isinstance(cell, MemoryCell)
         self.rnn = keras.layers.RNN(
-            cell, return_sequences=True, return_state=True
+            ProjectedCell(cell) if projected else cell,
+            return_sequences=True,
+            return_state=True,
         )
         self.head = keras.layers.Dense(
             self.labels, dtype=wide(self.compute_dtype)
@@ -158,7 +162,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         if isinstance(inputs, dict) and "support_x" in inputs:
             return super().call(inputs, training)
         read = self._read_sequences(inputs, training)
-        return self.head(self.rnn(read, training=training)[0])
+        return self.head(self._run(read, training)[0])
 
     def adapt(self, support_x, support_y, training=False):
         embeddings = self._embed(support_x, training)
@@ -169,11 +173,9 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         order = _filled_first(filled)
         embeddings, labels = _rows(embeddings, order), _rows(labels, order)
         previous_y = ops.pad(labels[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        _, *state = self.rnn(
-            ops.concatenate([embeddings, previous_y], axis=-1),
-            mask=ops.arange(ops.shape(labels)[1])[None] < count,
-            training=training,
-        )
+        mask = ops.arange(ops.shape(labels)[1])[None] < count
+        read = ops.concatenate([embeddings, previous_y], axis=-1)
+        _, *state = self._run(read, training, mask)
         task = {f"state_{number}": part for number, part in enumerate(state)}
         task["last_label"] = _rows(labels, ops.maximum(count - 1, 0))[:, 0]
         return task if strings is None else {**task, "strings": strings}
@@ -278,6 +280,20 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             dim *= size
         shape = (*ops.shape(examples)[:2], dim)
         return ops.reshape(ops.cast(examples, self.compute_dtype), shape)
+
+    def _run(self, read, training, mask=None):
+        """The outputs of all steps `(tasks, steps, size)`, and the state.
+
+        Args:
+            read: What the cell reads, `(tasks, steps, dim + labels)`.
+            training: Python bool.
+            mask: Optional bool `(tasks, steps)`: the steps that are read.
+        """
+        if isinstance(self.cell, MemoryCell):
+            # The scope of a cell that its layer builds: weights are named so.
+            with keras.name_scope(self.rnn.name):
+                read = self.cell.project(read)
+        return self.rnn(read, mask=mask, training=training)
 
     def _label(self, support_y, dtype):
         """Labels `(tasks, support, labels)`, and the strings of the classes.
