@@ -1,8 +1,17 @@
 """Keras layers of the methods."""
 
 from keras_meta.layers.context_embedding import QueryContext, SupportContext
+from keras_meta.layers.coordinate_networks import (
+    CoordinateLSTM,
+    CoordinateMLP,
+)
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
+)
+from keras_meta.layers.fast_weights import (
+    AugmentedConv2D,
+    AugmentedDense,
+    FastWeights,
 )
 from keras_meta.layers.learned_scale import LearnedScale
 from keras_meta.layers.lrua_cell import LRUACell
