@@ -65,6 +65,19 @@ def memory_augmented_network(cell, labels=4, **kwargs):
     )
 
 
+def small_augmented(units):
+    """A network whose last layers take fast weights, for 8 x 8 images."""
+    return keras.Sequential(
+        [
+            *block(),
+            km.layers.AugmentedConv2D(8, 3),
+            keras.layers.MaxPooling2D(padding="same"),
+            keras.layers.Flatten(),
+            km.layers.AugmentedDense(units, activation=None),
+        ]
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model and what holds for it.
@@ -143,6 +156,16 @@ CASES = [
         "siamese_network",
         lambda **kw: km.models.SiameseNetwork(small_encoder(), **kw),
         loss=keras.losses.BinaryCrossentropy,
+    ),
+    Case(
+        "meta_network",
+        lambda **kw: km.models.MetaNetwork(
+            small_augmented(8), small_augmented(4), **kw
+        ),
+        any_way=False,
+        label_symmetric=False,
+        set_based=False,
+        steps=10,
     ),
     Case(
         "maml",

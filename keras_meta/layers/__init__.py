@@ -5,6 +5,7 @@ from keras_meta.layers.coordinate_networks import (
     CoordinateLSTM,
     CoordinateMLP,
 )
+from keras_meta.layers.embedding_loss import EmbeddingLoss
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )

@@ -9,6 +9,8 @@ from keras_meta.threads import available_cores
 BLOCK = 2048
 
 
+# AutoGraph, which there is no use for, fails at custom gradients.
+@tf.autograph.experimental.do_not_convert
 def in_blocks(function, coordinates, weights):
     """`function(coordinates, weights)`, some columns at a time.
 
@@ -20,7 +22,7 @@ def in_blocks(function, coordinates, weights):
         function: Function of `(rows, block)` and `weights` that returns
             `(outputs, block)`; a column depends on the same column.
         coordinates: `(rows, columns)`, with `columns` known.
-        weights: List of tensors.
+        weights: List of variables or tensors.
 
     Returns:
         Tensor `(outputs, columns)`.
@@ -64,9 +66,7 @@ def in_blocks(function, coordinates, weights):
 
             return loop(accumulate, [tf.zeros_like(w) for w in weights])
 
-        (outputs,) = loop(
-            evaluate, [tf.TensorArray(coordinates.dtype, blocks)]
-        )
+        (outputs,) = loop(evaluate, [tf.TensorArray(coordinates.dtype, blocks)])
         return tf.transpose(outputs.concat()[:columns]), backward
 
-    return run(*weights)
+    return run(*[tf.convert_to_tensor(weight) for weight in weights])

@@ -85,7 +85,7 @@ class CoordinateLSTM(keras.layers.Layer):
             steps: Integer tensor, how many of these steps are read.
 
         Returns:
-            Tensor `(coordinates,)`.
+            Tensor `(1, coordinates)`.
         """
         most = gradients.shape[0]
         # The outputs of all steps, of which one is kept: shorter sequences
@@ -122,11 +122,10 @@ class CoordinateLSTM(keras.layers.Layer):
             self.output_kernel,
             self.output_bias,
         ]
-        weights = [ops.convert_to_tensor(weight) for weight in weights]
-        return in_blocks(read, gradients, weights)[0]
+        return in_blocks(read, gradients, weights)
 
     def compute_output_shape(self, gradients_shape, steps_shape=None):
-        return gradients_shape[1:]
+        return (1, gradients_shape[1])
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
@@ -176,7 +175,9 @@ class CoordinateMLP(keras.layers.Layer):
 
         def transform(gradients, weights):
             shape = ops.shape(gradients)
-            features = [ops.reshape(x, (1, -1)) for x in log_and_sign(gradients)]
+            features = [
+                ops.reshape(x, (1, -1)) for x in log_and_sign(gradients)
+            ]
             h = ops.concatenate(features)
             for number in range(3):
                 kernel, bias = weights[2 * number : 2 * number + 2]
@@ -184,7 +185,9 @@ class CoordinateMLP(keras.layers.Layer):
                 h = h if number == 2 else ops.relu(h)
             return ops.reshape(h, shape)
 
-        weights = [ops.convert_to_tensor(weight) for weight in self.layer_weights]
+        weights = [
+            ops.convert_to_tensor(weight) for weight in self.layer_weights
+        ]
         return in_blocks(transform, gradients, weights)
 
     def compute_output_shape(self, gradients_shape):

@@ -7,6 +7,8 @@ from keras_meta.threads import available_cores
 STEP = dict(strides=[1, 1, 1, 1], padding="SAME")
 
 
+# AutoGraph, which there is no use for, fails at custom gradients.
+@tf.autograph.experimental.do_not_convert
 @tf.custom_gradient
 def convolve_each(inputs, kernels):
     """Convolves each example with its own kernel.

@@ -4,48 +4,109 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_meta import losses
-from keras_meta.checks import check_choice, check_integer, check_network
+from keras_meta.checks import check_integer, check_network
 from keras_meta.layers.content_addressing import cosine_similarity
 from keras_meta.layers.coordinate_networks import CoordinateLSTM, CoordinateMLP
-from keras_meta.layers.fast_weights import (
-    AugmentedConv2D,
-    AugmentedDense,
-    FastWeights,
-    WatchedLayers,
-)
-from keras_meta.layers.weighted_l1 import WeightedL1
-from keras_meta.models.embedding_losses import (
-    classification_loss,
-    contrastive_loss,
-    split_support,
-    verification_loss,
+from keras_meta.layers.embedding_loss import EmbeddingLoss
+from keras_meta.layers.fast_weights import FastWeights
+from keras_meta.models.augmented_network import (
+    augmented_layers,
+    check_order,
+    example_gradients,
+    generate,
+    kind_of,
 )
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
-from keras_meta.ops import ABSENT_LOGIT, at_least_float32, wide
+from keras_meta.ops import ABSENT_LOGIT, at_least_float32
 from keras_meta.serialization import register
-
-EMBEDDING_LOSSES = ("auto", "cross_entropy", "verification", "contrastive")
-AUGMENTED = {"convolution": AugmentedConv2D, "dense": AugmentedDense}
 
 
 @register
 class MetaNetwork(OuterLoop):
-    """Makes weights of its own for each task and each query, from gradients.
+    """Makes weights for each task, and for each query, out of gradients.
 
-    With `f` the encoder (slow weights `theta`), `g` the base learner (slow
-    weights `phi`), `F_w` an LSTM and `G_v` a network over single coordinates,
-    a task is learned from its support `x'` and its queries `x` are predicted
-    so (Munkhdalai and Yu 2017, algorithm 1):
+    With `f` the encoder and `g` the base learner, whose slow weights `theta`
+    and `phi` are learned over tasks, `F_w` an LSTM and `G_v` a network that
+    turn gradients into fast weights, a task is learned from its support `x'`
+    and a query `x_j` predicted so (Munkhdalai and Yu 2017, algorithm 1):
 
-        theta+  = F_w(grad_theta L_emb of chunks 1 .. T of the support)
-        phi+_i  = G_v(grad_phi L_task(g_phi(x'_i), y'_i))
-        r'_i    = f_{theta, theta+}(x'_i),  r_j = f_{theta, theta+}(x_j)
-        a_j     = softmax_i cos(r'_i, r_j)
-        phi+_j  = sum_i a_j(i) phi+_i
-        logits  = g_{phi, phi+_j}(x_j)
+        theta+ = F_w(grad_theta L_emb(chunk 1), .. L_emb(chunk T))
+        phi+_i = G_v(grad_phi cross_entropy(g_phi(x'_i), y'_i))
+        r'_i   = f_{theta, theta+}(x'_i),   r_j = f_{theta, theta+}(x_j)
+        phi+_j = sum_i a_j(i) phi+_i,   a_j = softmax_i cos(r'_i, r_j)
+        logits = g_{phi, phi+_j}(x_j)
+
+    Layers that take slow and fast weights are `keras_meta.layers.
+    AugmentedConv2D` and `AugmentedDense`; that module says how a network is
+    made of them. A network may begin with other layers, batch norm included,
+    which have slow weights only.
+
+    The loss of the queries trains `theta`, `phi`, `w` and `v`. Gradients are
+    data to `F_w` and `G_v`, so nothing is derived twice, and what only shapes
+    a gradient gets none from the queries: the weights of the verification
+    are trained by its own loss, and the classifier of `"cross_entropy"` is a
+    fixed random projection, as shuffled classes have nothing to teach it.
+
+    The support is divided into `T` chunks in its order, one for each step of
+    `F_w`; so its order matters, and `episode_dataset` shuffles it. With as
+    many chunks as examples each is a step of its own. Padding is in no chunk
+    and gets no attention.
+
+    The task is a dict of `keys r' (tasks, support, dim)`, `filled (tasks,
+    support)`, which is 0 for padding, `fast_weight_0 (tasks, ...)` and so on,
+    a kernel of `theta+` for each augmented layer of the encoder, and `value_0
+    (tasks, support, ...)` and so on, those of `phi+`, for the base learner.
+
+    Args:
+        encoder: Keras model, examples `(batch, ...)` to embeddings `(batch,
+            dim)`; its last layer has no activation in the paper's code.
+        base_learner: Keras model, examples `(batch, ...)` to logits `(batch,
+            way)`; its way is fixed by its last layer.
+        embedding_loss: `L_emb`: `"cross_entropy"` of the classes, from the
+            ReLU of the embedding; `"verification"`, whether two examples of
+            a chunk are of one class; `"contrastive"`, their distance; or
+            `"auto"`, cross-entropy for a support of one shot, where no two
+            are of one class, and verification for any other.
+        embedding_steps: The most chunks; 5 as in the authors' code for
+            Omniglot. There are fewer if the support is smaller; a chunk has
+            two examples at least where `L_emb` is of pairs.
+        task_fast_weights: Whether there is a `theta+`; without it the
+            encoder has slow weights only (the paper's ablation MetaNet-).
+        generator_units: Width of `F_w` and `G_v`.
+        **kwargs: `tasks_at_once`: see `OuterLoop`; `statistics`,
+            `"running"` or `"batch"`; `preprocessing`, `name`: see
+            `EpisodicModel`.
+
+    Raises:
+        ValueError: For an unknown loss or a number out of range; for a
+            network without augmented layers, with layers that cannot be
+            augmented after them, or that does not return vectors; for fewer
+            than two classes, or another number than the base learner has.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_meta.layers import AugmentedConv2D, AugmentedDense
+    >>> def network(units):
+    ...     return keras.Sequential([
+    ...         AugmentedConv2D(4, 3),
+    ...         keras.layers.MaxPooling2D(4, padding="same"),
+    ...         keras.layers.Flatten(),
+    ...         AugmentedDense(units, activation=None)])
+    >>> model = MetaNetwork(encoder=network(8), base_learner=network(3))
+    >>> support_x = np.random.rand(2, 3, 12, 12, 1).astype("float32")
+    >>> support_y = np.stack([np.eye(3, dtype="float32")] * 2)
+    >>> task = model.adapt(support_x, support_y)
+    >>> tuple(task["keys"].shape), tuple(task["value_0"].shape)
+    ((2, 3, 8), (2, 3, 3, 3, 1, 4))
+    >>> tuple(model.infer(task, support_x[:, :1]).shape)
+    (2, 1, 3)
     """
+
+    # Not "support": the loop over tasks does not hand moments on.
+    statistics_choices = ("running", "batch")
+
     def __init__(
         self,
         encoder,
@@ -59,29 +120,42 @@ class MetaNetwork(OuterLoop):
         super().__init__(**kwargs)
         self.encoder = check_network("encoder", encoder)
         self.base_learner = check_network("base_learner", base_learner)
-        self.embedding_loss = check_choice(
-            "embedding_loss", embedding_loss, EMBEDDING_LOSSES
-        )
-        self.embedding_steps = check_integer(
-            "embedding_steps", embedding_steps, 1
+        self.embedding_loss = EmbeddingLoss(
+            embedding_loss, embedding_steps, dtype=self.predictions_dtype
         )
         self.task_fast_weights = task_fast_weights
         self.generator_units = check_integer(
             "generator_units", generator_units, 1
         )
-        # Generators and what follows the encoder are in float32 at least.
-        after = dict(dtype=wide(self.compute_dtype))
-        # Each kind of layer has generators of its own.
-        self.task_generators = {
-            kind: CoordinateLSTM(generator_units, **after)
-            for kind in _kinds(_augmented(encoder))
-            if task_fast_weights
+        self.task_generators = self._generators(
+            CoordinateLSTM, self.task_layers
+        )
+        self.example_generators = self._generators(
+            CoordinateMLP, self.example_layers
+        )
+
+    def _generators(self, layer_class, layers):
+        """A generator for each kind of layer, in float32 at least."""
+        return {
+            kind: layer_class(
+                self.generator_units,
+                dtype=self.predictions_dtype,
+                name=f"{layer_class.__name__}_{kind}",
+            )
+            for kind in sorted({kind_of(layer) for layer in layers})
         }
-        self.example_generators = {
-            kind: CoordinateMLP(generator_units, **after)
-            for kind in _kinds(_augmented(base_learner))
-        }
-        self.verification = WeightedL1(**after)
+
+    @property
+    def task_layers(self):
+        """The layers of the encoder that `theta+` augments."""
+        if not self.task_fast_weights:
+            return []
+        return augmented_layers("encoder", self.encoder)
+
+    @property
+    def example_layers(self):
+        """The layers of the base learner that `phi+` augments."""
+        return augmented_layers("base_learner", self.base_learner)
 
     @property
     def learned_variables(self):
@@ -100,52 +174,84 @@ class MetaNetwork(OuterLoop):
         examples = keras.KerasTensor(
             (None, *query_x.shape[2:]), self.compute_dtype
         )
-        embeddings = self.encoder(examples)
-        outputs = self.base_learner(examples)
-        self.fixed_way = outputs.shape[-1]
-        self._build_generators(embeddings.shape[-1])
+        sizes = []
+        for name in ("encoder", "base_learner"):
+            network = getattr(self, name)
+            outputs = network(examples)
+            if len(outputs.shape) != 2:
+                raise ValueError(
+                    f"`{name}` must return a vector for each example, (batch, "
+                    "dim); end it with Flatten and AugmentedDense layers. "
+                    f"Received: an output of shape {tuple(outputs.shape)}"
+                )
+            check_order(name, network)
+            sizes.append(outputs.shape[1])
+        self.embedding_size, self.fixed_way = sizes
+        self.check_classes(episodes["support_y"].shape)
+        self._build_generators()
         shape = (*query_x.shape[:2], self.fixed_way)
         return keras.KerasTensor(shape, self.predictions_dtype)
 
-    def _build_generators(self, dim):
-        """Makes the weights of all that is not one of the two networks."""
+    def _build_generators(self):
+        """Makes the weights of all but the two networks."""
         for generators in (self.task_generators, self.example_generators):
             for generator in generators.values():
                 if not generator.built:
                     generator.build((None, None))
-        if not self.verification.built:
-            self.verification.build((None, None, dim), (None, None, dim))
-            self.class_projection = self.add_weight(
-                shape=(dim, self.fixed_way),
-                initializer="lecun_normal",
-                trainable=False,
-                name="class_projection",
-                dtype=wide(self.compute_dtype),
+        if self.task_fast_weights and not self.embedding_loss.built:
+            self.embedding_loss.build(
+                (None, self.embedding_size), (None, self.fixed_way)
+            )
+
+    def check_episodes(self, episodes):
+        super().check_episodes(episodes)
+        if self.fixed_way is not None:
+            self.check_classes(episodes["support_y"].shape)
+
+    def check_classes(self, support_y):
+        """Raises a ValueError unless there is an output for each class.
+
+        Args:
+            support_y: Shape of the labels, `(tasks, support, way)`.
+        """
+        if support_y[-1] == 1 or self.fixed_way == 1:
+            raise ValueError(
+                "A Meta Network needs at least two classes: one alone has no "
+                "gradient to learn from. Received: support_y of shape "
+                f"{tuple(support_y)} and a base_learner with "
+                f"{self.fixed_way} outputs"
+            )
+        if support_y[-1] not in (None, self.fixed_way):
+            raise ValueError(
+                "`base_learner` must have one output for each class: "
+                f"{support_y[-1]} for support_y of shape {tuple(support_y)}, "
+                "the units of its last layer. Received: a base_learner with "
+                f"{self.fixed_way} outputs"
             )
 
     def adapt(self, support_x, support_y, training=False):
         self._build_for(support_x, support_y)
+        self.check_classes(support_y.shape)
         learned, state = self._values()
+        support, dtype = support_x.shape[1], self.predictions_dtype
 
         def adapt_one(example):
-            with self._stateless(learned, state):
-                return self._adapt(*example, training)[0]
+            with self._with_values(learned, state):
+                return self._adapt_task(*example, training)[0]
 
-        dtype, support = self.predictions_dtype, support_x.shape[1]
-        dim = self.class_projection.shape[0]
-        task_layers, example_layers = self._fast_layers()
+        def specs(name, layers, *shape):
+            return {
+                f"{name}_{n}": tf.TensorSpec((*shape, *w.kernel.shape), dtype)
+                for n, w in enumerate(layers)
+            }
+
+        dim = self.embedding_size
         signature = {
             "keys": tf.TensorSpec((support, dim), dtype),
             "filled": tf.TensorSpec((support,), dtype),
+            **specs("fast_weight", self.task_layers),
+            **specs("value", self.example_layers, support),
         }
-        for number, layer in enumerate(task_layers):
-            signature[f"fast_weight_{number}"] = tf.TensorSpec(
-                layer.kernel.shape, dtype
-            )
-        for number, layer in enumerate(example_layers):
-            signature[f"value_{number}"] = tf.TensorSpec(
-                (support, *layer.kernel.shape), dtype
-            )
         return map_tasks(
             adapt_one, (support_x, support_y), signature, self._at_once
         )
@@ -154,8 +260,8 @@ class MetaNetwork(OuterLoop):
         learned, state = self._values()
 
         def infer_one(example):
-            with self._stateless(learned, state):
-                return self._infer(*example, training)
+            with self._with_values(learned, state):
+                return self._infer_task(*example, training)
 
         return map_tasks(
             infer_one,
@@ -167,14 +273,15 @@ class MetaNetwork(OuterLoop):
         )
 
     def task_gradient(self, learned, state, episode):
-        x = episode[0]
+        x, y, sample_weight = map_tensors(lambda t: t[None], episode)
+        support_x, support_y, query_x = (
+            episode[0][key] for key in self.input_keys
+        )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(learned)
-            with self._stateless(learned, state) as scope:
-                task, own = self._adapt(x["support_x"], x["support_y"], True)
-                predictions = self._infer(task, x["query_x"], True)
-                batch = map_tensors(lambda t: t[None], episode)
-                x, y, sample_weight = batch
+            with self._with_values(learned, state) as scope:
+                task, own = self._adapt_task(support_x, support_y, True)
+                predictions = self._infer_task(task, query_x, True)
                 loss = self.compute_loss(
                     x, y, predictions[None], sample_weight, training=True
                 )
@@ -189,97 +296,63 @@ class MetaNetwork(OuterLoop):
         )
         return gradients, loss, predictions, after
 
-    def _stateless(self, learned, state):
-        """A scope in which the variables have these values."""
+    def _with_values(self, learned, state):
+        """A scope in which learned variables and state have these values."""
         mapping = [
             *zip(self.learned_variables, learned, strict=True),
             *zip(self.state_variables, state, strict=True),
         ]
         return keras.StatelessScope(mapping, collect_losses=True)
 
-    def _fast_layers(self):
-        """The layers with task-level and with example-level fast weights."""
-        task_layers = _augmented(self.encoder) if self.task_fast_weights else []
-        return task_layers, _augmented(self.base_learner)
-
-    def _adapt(self, support_x, support_y, training):
-        """Learns one task.
-
-        Returns:
-            `(task, loss)`: the task without its tasks axis, and the loss of
-            the verification weights.
-        """
+    def _adapt_task(self, support_x, support_y, training):
+        """The task without its tasks axis, and the verification's loss."""
         support_y = ops.cast(support_y, self.predictions_dtype)
-        fast, loss = self._task_weights(support_x, support_y, training)
+        fast, own = self._task_weights(support_x, support_y, training)
         values = self._example_weights(support_x, support_y, training)
         keys = self._embed(support_x, fast, training)
         filled = ops.cast(ops.any(support_y > 0, axis=-1), keys.dtype)
         task = {"keys": keys, "filled": filled}
         task.update({f"fast_weight_{n}": w for n, w in enumerate(fast)})
         task.update({f"value_{n}": w for n, w in enumerate(values)})
-        return task, loss
+        return task, own
 
-    def _infer(self, task, query_x, training):
-        """Predicts queries `(query, ...)` of one task."""
-        task_layers, example_layers = self._fast_layers()
-        fast = [task[f"fast_weight_{n}"] for n in range(len(task_layers))]
-        values = [task[f"value_{n}"] for n in range(len(example_layers))]
+    def _infer_task(self, task, query_x, training):
+        """Logits of the queries `(query, ...)` of one task."""
+        layers = self.example_layers
+        fast = [task[f"fast_weight_{n}"] for n in range(len(self.task_layers))]
+        values = [task[f"value_{n}"] for n in range(len(layers))]
         queries = self._embed(query_x, fast, training)
-        scores = cosine_similarity(queries[None], task["keys"][None])[0]
-        scores = ops.where(task["filled"] > 0, scores, ABSENT_LOGIT)
-        attention = ops.softmax(scores, axis=-1)
-        with FastWeights(example_layers, values, attention):
-            return at_least_float32(
-                self.base_learner(query_x, training=training)
-            )
+        cosines = cosine_similarity(queries[None], task["keys"][None])[0]
+        absent = ops.cast(ABSENT_LOGIT, cosines.dtype)
+        cosines = ops.where(task["filled"] > 0, cosines, absent)
+        with FastWeights(layers, values, ops.softmax(cosines, axis=-1)):
+            logits = self.base_learner(query_x, training=training)
+        return at_least_float32(logits)
 
     def _embed(self, examples, fast, training):
-        """Embeddings `(n, dim)` with slow and fast weights."""
-        with FastWeights(self._fast_layers()[0], fast):
+        """Embeddings `(n, dim)` by slow and fast weights."""
+        with FastWeights(self.task_layers, fast):
             return at_least_float32(self.encoder(examples, training=training))
 
     def _task_weights(self, support_x, support_y, training):
         """`theta+`, a kernel for each layer, and the verification's loss."""
-        layers = self._fast_layers()[0]
+        layers = self.task_layers
         if not layers:
-            return [], ops.zeros((), self.predictions_dtype)
-        most = self.embedding_steps
-        if support_x.shape[0] is not None:
-            most = min(most, support_x.shape[0])
-        one_shot = ops.max(ops.sum(support_y, axis=0)) <= 1
-        if self.embedding_loss != "auto":
-            one_shot = ops.equal(self.embedding_loss == "cross_entropy", True)
-        # A pair is two examples of a chunk.
-        least = ops.where(one_shot, 1, 2)
-        chunks, count = split_support(support_y, most, least)
+            return [], ops.zeros((), support_y.dtype)
+        chunks, steps = self.embedding_loss.split(support_y)
 
         def loss(embeddings):
-            embeddings = at_least_float32(embeddings)
-            found = []
-            if self.embedding_loss in ("auto", "cross_entropy"):
-                logits = ops.matmul(
-                    ops.relu(embeddings), self.class_projection
-                )
-                found.append(classification_loss(logits, support_y, chunks))
-            if self.embedding_loss in ("auto", "verification"):
-                logits = self.verification(embeddings[None], embeddings[None])
-                found.append(verification_loss(logits[0], support_y, chunks))
-            if self.embedding_loss == "contrastive":
-                found.append(contrastive_loss(embeddings, support_y, chunks))
-            return found[0] if len(found) == 1 else ops.where(one_shot, *found)
+            return self.embedding_loss(embeddings, support_y, chunks)
 
-        gradients, embeddings = self._example_gradients(
+        gradients, embeddings = example_gradients(
             self.encoder, layers, support_x, loss, training
         )
-        gradients = [
-            ops.matmul(ops.transpose(chunks), ops.reshape(g, (ops.shape(g)[0], -1)))
-            for g in gradients
-        ]
-        fast = self._generate(
-            self.task_generators, layers, gradients, lambda f, g: f(g, count)[None]
-        )
+        of_chunks = ops.transpose(chunks)
+        gradients = [ops.matmul(of_chunks, found) for found in gradients]
+        made = generate(self.task_generators, layers, gradients, steps)
+        # Of the weights of the loss alone: gradients are data elsewhere.
         own = loss(ops.stop_gradient(embeddings))
-        return [w[0] for w in fast], own - ops.stop_gradient(own)
+        return [kernel[0] for kernel in made], own
 
     def _example_weights(self, support_x, support_y, training):
         """`phi+` of each support example, `(support, *kernel.shape)` each."""
@@ -288,61 +361,11 @@ class MetaNetwork(OuterLoop):
             log_p = ops.log_softmax(at_least_float32(logits), axis=-1)
             return -ops.sum(support_y * log_p)
 
-        layers = self._fast_layers()[1]
-        gradients, _ = self._example_gradients(
+        layers = self.example_layers
+        gradients, _ = example_gradients(
             self.base_learner, layers, support_x, loss, training
         )
-        gradients = [ops.reshape(g, (ops.shape(g)[0], -1)) for g in gradients]
-        return self._generate(
-            self.example_generators, layers, gradients, lambda f, g: f(g)
-        )
-
-    def _example_gradients(self, network, layers, x, loss, training):
-        """Gradients of each example's loss with respect to slow kernels.
-
-        Args:
-            network: Encoder or base learner.
-            layers: Its augmented layers.
-            x: `(n, ...)`.
-            loss: Function of the outputs `(n, ...)` that returns a scalar, a
-                sum of losses of examples.
-            training: Python bool.
-
-        Returns:
-            `(gradients, outputs)`: list of `(n, *kernel.shape)`.
-        """
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            with WatchedLayers(tape.watch) as watched:
-                outputs = network(x, training=training)
-            value = loss(outputs)
-        found = tape.gradient(value, watched.connected)
-        gradients = watched.kernel_gradients(layers, found)
-        return [tf.stop_gradient(g) for g in gradients], outputs
-
-    def _generate(self, generators, layers, gradients, generate):
-        """Runs the generator of each kind of layer over all its kernels.
-
-        Args:
-            generators: Dict of `F_w` or `G_v` by kind.
-            layers: Augmented layers.
-            gradients: List of `(rows, size of the kernel)`.
-            generate: Function of a generator and gradients that returns
-                `(rows, coordinates)`.
-
-        Returns:
-            List of fast kernels `(rows, *kernel.shape)`.
-        """
-        found = {}
-        for kind, generator in generators.items():
-            own = [n for n, l in enumerate(layers) if isinstance(l, AUGMENTED[kind])]
-            sizes = [gradients[n].shape[-1] for n in own]
-            made = generate(
-                generator, ops.concatenate([gradients[n] for n in own], axis=1)
-            )
-            for n, part in zip(own, tf.split(made, sizes, axis=1), strict=True):
-                shape = (ops.shape(part)[0], *layers[n].kernel.shape)
-                found[n] = ops.reshape(part, shape)
-        return [found[n] for n in range(len(layers))]
+        return generate(self.example_generators, layers, gradients)
 
     def get_config(self):
         return {
@@ -351,24 +374,8 @@ class MetaNetwork(OuterLoop):
             "base_learner": keras.saving.serialize_keras_object(
                 self.base_learner
             ),
-            "embedding_loss": self.embedding_loss,
-            "embedding_steps": self.embedding_steps,
+            "embedding_loss": self.embedding_loss.loss,
+            "embedding_steps": self.embedding_loss.steps,
             "task_fast_weights": self.task_fast_weights,
             "generator_units": self.generator_units,
         }
-
-
-def _augmented(network):
-    return [
-        layer
-        for layer in network._flatten_layers()
-        if isinstance(layer, tuple(AUGMENTED.values()))
-    ]
-
-
-def _kinds(layers):
-    return [
-        kind
-        for kind, layer_class in AUGMENTED.items()
-        if any(isinstance(layer, layer_class) for layer in layers)
-    ]
