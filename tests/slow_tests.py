@@ -12,6 +12,7 @@ FILES = {
     "glyphs_test",
     "gradient_family_benchmark_test",
     "interrupts_test",
+    "memory_family_benchmark_test",
     "multi_worker_test",
     "progress_test",
     "replicated_fit_test",
@@ -20,8 +21,9 @@ FILES = {
     "train_test",
     "wheel_test",
     "zoo_copies_test",
+    "zoo_sequences_test",
 }
-# Variants of a method that is tested without them, and the slowest method.
+# Variants of a method that is tested without them, and the slowest methods.
 CASES = {
     "anil",
     "fomaml",
@@ -29,6 +31,7 @@ CASES = {
     "memory_augmented_network_letters",
     "memory_augmented_network_lstm",
     "memory_augmented_network_ntm",
+    "meta_network",
     "meta_sgd",
     "reptile",
 }
@@ -90,6 +93,17 @@ TESTS = {
     },
     "memory_augmented_network_test": {
         "test_an_encoder_may_stand_in_front",
+    },
+    "meta_network_test": {
+        "test_a_network_may_begin_with_layers_that_have_slow_weights_only",
+        "test_a_task_that_turns_nan_is_named",
+        "test_auto_is_cross_entropy_at_one_shot_and_verification_above",
+        "test_gradients_are_data_to_the_meta_gradient",
+        "test_it_is_the_algorithm_an_example_at_a_time",
+        "test_options_come_back",
+        "test_the_loss_that_is_logged_is_that_of_the_queries",
+        "test_the_verification_is_trained_by_its_own_loss",
+        "test_without_fast_weights_of_the_task",
     },
     "meta_sgd_test": {
         "test_fixed_weights_have_no_rate",

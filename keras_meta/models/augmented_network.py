@@ -125,8 +125,11 @@ def generate(generators, layers, gradients, *arguments):
         # One call for all layers of a kind.
         joined = ops.concatenate([gradients[n] for n in own], axis=1)
         made = generator(joined, *arguments)
-        sizes = [size_of(layers[n]) for n in own]
-        for n, part in zip(own, tf.split(made, sizes, axis=1), strict=True):
+        start = 0
+        for n in own:
+            # Slices, as XLA compiles no split by sizes inside a loop.
+            part = made[:, start : start + size_of(layers[n])]
+            start += size_of(layers[n])
             shape = (ops.shape(part)[0], *layers[n].kernel.shape)
             kernels[n] = ops.reshape(part, shape)
     return [kernels[n] for n in range(len(layers))]

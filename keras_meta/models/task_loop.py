@@ -65,7 +65,8 @@ def sum_over_tasks(task_gradient, learned, state, data, dtype, at_once):
         episode = map_tensors(lambda tensor: tensor[task], data)
         start = _choose(floats, state, carried)
         gradients, loss, predicted, after = task_gradient(start, episode)
-        size = tf.add_n([tf.reduce_sum(g) for g in gradients])
+        # Not all gradients need be of one precision.
+        size = tf.add_n([tf.cast(tf.reduce_sum(g), dtype) for g in gradients])
         finite = tf.math.is_finite(loss) & tf.math.is_finite(size)
         total = [a + b for a, b in zip(total, gradients, strict=True)]
         sums = [
