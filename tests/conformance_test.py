@@ -58,26 +58,6 @@ def small_network():
     )
 
 
-def memory_augmented_network(cell, labels=4, **kwargs):
-    """Reads the support as a sequence of vectors and labels."""
-    return km.models.MemoryAugmentedNetwork(
-        cell, labels, encoder=small_encoder(), **kwargs
-    )
-
-
-def small_augmented(units):
-    """A network whose last layers take fast weights, for 8 x 8 images."""
-    return keras.Sequential(
-        [
-            *block(),
-            km.layers.AugmentedConv2D(8, 3),
-            keras.layers.MaxPooling2D(padding="same"),
-            keras.layers.Flatten(),
-            km.layers.AugmentedDense(units, activation=None),
-        ]
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model and what holds for it.
@@ -87,11 +67,7 @@ class Case:
     the support does not matter. `transductive`: queries depend on each other
     whatever the batch-norm statistics. `one_kind`: support and queries are
     examples of one kind. `loss` and `optimizer`: what it is trained with;
-    `steps`: how long, for predictions that are not all alike. `tasks`: how
-    many different ones the tests of `fit` repeat, or -1 for new ones all the
-    time. A memory learns to bind any labels in thousands of steps only; in
-    the few of a test it learns a handful of tasks by heart, which shows that
-    it trains and not that it binds.
+    `steps`: how long, for predictions that are not all alike.
     """
 
     name: str
@@ -102,7 +78,6 @@ class Case:
     transductive: bool = False
     one_kind: bool = True
     steps: int = 3
-    tasks: int = -1
     loss: Callable = functools.partial(
         keras.losses.CategoricalCrossentropy, from_logits=True
     )
@@ -158,16 +133,6 @@ CASES = [
         loss=keras.losses.BinaryCrossentropy,
     ),
     Case(
-        "meta_network",
-        lambda **kw: km.models.MetaNetwork(
-            small_augmented(8), small_augmented(4), **kw
-        ),
-        any_way=False,
-        label_symmetric=False,
-        set_based=False,
-        steps=10,
-    ),
-    Case(
         "maml",
         lambda **kw: km.models.MAML(small_network(), inner_steps=2, **kw),
         any_way=False,
@@ -206,55 +171,6 @@ CASES = [
         any_way=False,
         label_symmetric=False,
         set_based=False,
-    ),
-    Case(
-        "memory_augmented_network",
-        lambda **kw: memory_augmented_network(
-            km.layers.LRUACell(
-                units=8, memory_slots=6, memory_width=4, read_heads=2
-            ),
-            **kw,
-        ),
-        any_way=False,
-        label_symmetric=False,
-        set_based=False,
-        tasks=4,
-    ),
-    Case(
-        "memory_augmented_network_letters",
-        lambda **kw: memory_augmented_network(
-            km.layers.LRUACell(
-                units=8, memory_slots=6, memory_width=4, read_heads=2
-            ),
-            labels=25,
-            encoding="letters",
-            **kw,
-        ),
-        label_symmetric=False,
-        set_based=False,
-        tasks=4,
-    ),
-    Case(
-        "memory_augmented_network_ntm",
-        lambda **kw: memory_augmented_network(
-            km.layers.NTMCell(units=8, memory_slots=6, memory_width=4), **kw
-        ),
-        any_way=False,
-        label_symmetric=False,
-        set_based=False,
-        tasks=4,
-    ),
-    Case(
-        "memory_augmented_network_lstm",
-        lambda **kw: memory_augmented_network(
-            # The orthogonal initializer cannot make bfloat16.
-            keras.layers.LSTMCell(8, recurrent_initializer="glorot_uniform"),
-            **kw,
-        ),
-        any_way=False,
-        label_symmetric=False,
-        set_based=False,
-        tasks=4,
     ),
 ]
 
@@ -358,7 +274,6 @@ def close(a, b, tolerance=1e-4):
 def test_fit_lowers_the_loss(case):
     model = compiled(case)
     episodes = km.data.episode_dataset(IMAGES, LABELS, 4, 2, 3, seed=0)
-    episodes = episodes.take(case.tasks).repeat()
     history = model.fit(
         episodes.batch(2), steps_per_epoch=8, epochs=4, verbose=0
     ).history
@@ -585,7 +500,6 @@ def test_episodes_of_variable_way_and_shot_train_and_count(case):
     episodes = km.data.episode_dataset(
         IMAGES, LABELS, (2, 5), (1, 3), 3, seed=0
     )
-    episodes = episodes.take(case.tasks).repeat()
     history = model.fit(
         episodes.batch(4), steps_per_epoch=8, epochs=3, verbose=0
     ).history

@@ -28,10 +28,6 @@ CASES = {
     "anil",
     "fomaml",
     "matching_network_full_context",
-    "memory_augmented_network_letters",
-    "memory_augmented_network_lstm",
-    "memory_augmented_network_ntm",
-    "meta_network",
     "meta_sgd",
     "reptile",
 }
