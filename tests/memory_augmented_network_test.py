@@ -332,3 +332,10 @@ def test_more_classes_than_strings_are_an_error():
     support_y = np.zeros((1, 3, 3126), "float32")
     with pytest.raises(ValueError, match=r"at most 3125 col.*\(1, 3, 3126\)"):
         network("letters")({**x, "support_y": support_y})
+
+
+@pytest.mark.parametrize("key", ["support_y", "query_x"])
+def test_an_episode_without_a_part_is_an_error_that_lists_the_keys(key):
+    x, _ = episode()
+    with pytest.raises(ValueError, match=r"with the keys \('support_x'.*Rece"):
+        network()({name: part for name, part in x.items() if name != key})

@@ -197,19 +197,25 @@ class EpisodicModel(ReplicatedFit):
         Args:
             episodes: Dict with the `input_keys`.
         """
-        missing = not isinstance(episodes, dict) or [
-            key for key in self.input_keys if key not in episodes
-        ]
-        if missing:
-            keys = list(episodes) if isinstance(episodes, dict) else "no dict"
-            raise ValueError(
-                "`episodes` must be a dict with the keys "
-                f"{self.input_keys}, as "
-                "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
-                f"Received: {keys}"
-            )
+        self.check_keys(episodes, self.input_keys)
         if "support_x" in self.input_keys:
             self.check_parts(episodes)
+
+    def check_keys(self, episodes, keys):
+        """Raises a ValueError unless episodes are a dict with these keys.
+
+        Args:
+            episodes: What a caller passed.
+            keys: Tuple of names.
+        """
+        if isinstance(episodes, dict) and all(key in episodes for key in keys):
+            return
+        found = list(episodes) if isinstance(episodes, dict) else "no dict"
+        raise ValueError(
+            f"`episodes` must be a dict with the keys {keys}, as "
+            "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
+            f"Received: {found}"
+        )
 
     def check_parts(self, episodes):
         """Raises a ValueError unless the parts of episodes fit together.

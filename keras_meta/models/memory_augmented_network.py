@@ -293,7 +293,12 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             # The scope of a cell that its layer builds: weights are named so.
             with keras.name_scope(self.rnn.name):
                 read = self.cell.project(read)
-        return self.rnn(read, mask=mask, training=training)
+        stateful = self.cell.non_trainable_variables
+        scope = nullcontext()
+        if self.cell.built and not stateful:
+            scope = read_once(self.cell)
+        with scope:
+            return self.rnn(read, mask=mask, training=training)
 
     def _label(self, support_y, dtype):
         """Labels `(tasks, support, labels)`, and the strings of the classes.
