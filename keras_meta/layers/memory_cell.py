@@ -14,10 +14,11 @@ CONTROLLERS = ("lstm", "dense")
 INITIAL_MEMORY = 1e-6
 
 
-def _orthogonal(shape, dtype=None):
-    """Keras' initializer, which cannot make bfloat16."""
-    rows = keras.initializers.Orthogonal()(shape, dtype=wide(dtype))
-    return ops.cast(rows, dtype)
+class WideOrthogonal(keras.initializers.Orthogonal):
+    """Keras' initializer, which cannot make bfloat16 itself."""
+
+    def __call__(self, shape, dtype=None):
+        return ops.cast(super().__call__(shape, wide(dtype)), dtype)
 
 
 class MemoryCell(keras.layers.Layer):
@@ -94,7 +95,7 @@ class MemoryCell(keras.layers.Layer):
                 size,
                 gates,
                 use_bias=False,
-                kernel_initializer=_orthogonal,
+                kernel_initializer=WideOrthogonal(),
             )
 
     def call(self, inputs, states):

@@ -69,6 +69,23 @@ def value_of(variable):
         variable._autocast = autocast
 
 
+def read_once(layer):
+    """A scope in which a layer's weights are read before a loop of calls.
+
+    What a loop reads in its body counts as a result of each step: for the
+    gradient, XLA would keep a copy of every kernel for every step.
+
+    Args:
+        layer: A built Keras layer without state that its calls change.
+
+    Returns:
+        Context manager.
+    """
+    return keras.StatelessScope(
+        [(weight, value_of(weight)) for weight in layer.trainable_variables]
+    )
+
+
 def loss_gradients(
     network, loss, weights, state, x, y, training, positions=None
 ):

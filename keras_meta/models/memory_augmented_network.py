@@ -1,5 +1,7 @@
 """Memory-augmented neural networks (Santoro et al., 2016)."""
 
+from contextlib import nullcontext
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_meta.checks import check_choice, check_integer, check_network
 from keras_meta.layers.memory_cell import MemoryCell, ProjectedCell
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.failed_tasks import NamesFailedTasks
+from keras_meta.models.functional import read_once
 from keras_meta.ops import (
     batch_apply,
     check_vectors,
@@ -245,6 +248,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
 
     def check_episodes(self, episodes):
         if isinstance(episodes, dict) and "support_x" in episodes:
+            self.check_keys(episodes, EpisodicModel.input_keys)
             self.check_parts(episodes)
         else:
             self._check_sequences(episodes)
