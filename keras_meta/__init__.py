@@ -10,6 +10,7 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from keras_meta import (
+    allocator,
     data,
     distances,
     encoders,

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module may import modules of lower ranks, and of its own folder.
 RANKS = [
-    ("keras_meta.checks", "keras_meta.arrays"),
+    ("keras_meta.allocator", "keras_meta.arrays", "keras_meta.checks"),
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
@@ -168,6 +168,7 @@ def test_what_the_quick_run_leaves_out_exists():
 def public_objects():
     for module in (
         keras_meta,
+        keras_meta.allocator,
         keras_meta.data,
         keras_meta.distances,
         keras_meta.encoders,

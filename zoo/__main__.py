@@ -111,7 +111,7 @@ def train_command(options):
         from zoo import train
 
         recipe = _recipe(options)
-        _choose_threads(recipe)
+        _prepare_process(recipe)
         model, state = train.train(
             recipe, run_dir, options.resume, options.tensorboard
         )
@@ -155,7 +155,7 @@ def evaluate_command(options):
     from zoo import evaluate, progress
 
     recipe = recipes.RECIPES.get(trained.get("name"))
-    _choose_threads(recipe)
+    _prepare_process(recipe)
     model = zoo.load(options.name)
     evaluations = [_evaluation(model, trained, options)]
     if recipe and not given:
@@ -214,7 +214,7 @@ def plot_command(options):
     filter_startup_lines()
     from zoo import evaluate, pictures
 
-    _choose_threads(recipes.RECIPES.get(trained.get("name")))
+    _prepare_process(recipes.RECIPES.get(trained.get("name")))
     model = zoo.load(options.name)
     evaluation = dataclasses.replace(
         _evaluation(model, trained, options), episodes=1
@@ -239,14 +239,15 @@ def plot_command(options):
             print(path)
 
 
-def _choose_threads(recipe):
-    """Sets the threads with which a recipe's model runs fastest.
+def _prepare_process(recipe):
+    """Sets the memory and the threads with which a model runs fastest.
 
     Args:
-        recipe: A `zoo.recipes.Recipe`; None leaves the threads as they are.
+        recipe: Its `zoo.recipes.Recipe`; None leaves the threads as they are.
     """
-    from keras_meta import threads
+    from keras_meta import allocator, threads
 
+    allocator.keep_freed_memory()
     if recipe is None or not recipe.side_by_side:
         return
     # Once TensorFlow has run an operation its threads cannot be changed. The
