@@ -2,14 +2,13 @@
 
 import importlib.util
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import memory_cases, memory_family, training_steps, workers
 from benchmarks.peers import jax_memory_family, torch_memory_family
-
-# Steps on float32: the order of sums differs, and least used rows may tie.
-TOLERANCE = dict(rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(params=memory_cases.CASES.values(), ids=lambda c: c.name)
@@ -18,8 +17,61 @@ def case(request):
     return request.param.quick()
 
 
-def numpy_losses(step):
-    return [step.loss() for _ in range(workers.LOSSES)]
+def our_loss_and_gradients(case, weights, sequences):
+    model = memory_family.keras_model(case)
+    training_steps.copy_to_keras(weights, model)
+    images, previous_y, y = sequences
+    inputs = {"sequence_x": images, "previous_y": previous_y}
+    with tf.GradientTape() as tape:
+        logits = model(inputs, training=True)
+        losses = keras.ops.categorical_crossentropy(y, logits, True)
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    return float(loss), [gradient.numpy() for gradient in gradients]
+
+
+def torch_loss_and_gradients(case, weights, batch):
+    torch = pytest.importorskip("torch")
+    weights = [torch.from_numpy(weight).requires_grad_() for weight in weights]
+    loss = torch_memory_family.torch_loss(
+        case, case.named(weights), *map(torch.from_numpy, batch)
+    )
+    loss.backward()
+    return loss.item(), [weight.grad.numpy() for weight in weights]
+
+
+def jax_loss_and_gradients(case, weights, batch):
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        loss, gradients = jax.value_and_grad(
+            lambda weights: jax_memory_family.jax_loss(case, weights, *batch)
+        )([jax.numpy.asarray(weight) for weight in weights])
+        return float(loss), [np.array(gradient) for gradient in gradients]
+
+
+@pytest.mark.parametrize(
+    "peer", [torch_loss_and_gradients, jax_loss_and_gradients]
+)
+def test_a_peer_has_our_gradients(case, peer, float64):
+    weights = [
+        weight.astype("float64")
+        for weight in memory_family.initial_weights(case, noise=0.3)
+    ]
+    sequences = [
+        batches.astype("float64")
+        for batches in memory_cases.make_sequences(case)
+    ]
+    batch = memory_cases.peer_batches(case, sequences)[0]
+    first = [batches[0] for batches in sequences]
+    loss, gradients = our_loss_and_gradients(case, weights, first)
+    assert all(np.any(gradient) for gradient in gradients)
+    found, others = peer(case, weights, batch)
+    assert found == pytest.approx(loss, rel=1e-9)
+    names = memory_cases.WEIGHT_NAMES[case.memory]
+    for name, gradient, other in zip(names, gradients, others, strict=True):
+        np.testing.assert_allclose(
+            other, gradient, rtol=1e-6, atol=1e-9, err_msg=name
+        )
 
 
 def test_the_timed_steps_have_the_same_losses(case):
@@ -32,9 +84,11 @@ def test_the_timed_steps_have_the_same_losses(case):
         steps["torch"] = torch_memory_family.torch_step(case, weights)
     if importlib.util.find_spec("jax"):
         steps["jax"] = jax_memory_family.jax_step(case, weights)
-    losses = {name: numpy_losses(step) for name, step in steps.items()}
-    for found in losses.values():
-        np.testing.assert_allclose(found, losses["graph"], **TOLERANCE)
+    losses = {
+        name: [step.loss() for _ in range(workers.LOSSES)]
+        for name, step in steps.items()
+    }
+    training_steps.check_losses(losses)
     # The steps train: the weights of the third are not those of the first.
     assert len(set(losses["graph"])) == workers.LOSSES
 
