@@ -339,3 +339,31 @@ def test_an_episode_without_a_part_is_an_error_that_lists_the_keys(key):
     x, _ = episode()
     with pytest.raises(ValueError, match=r"with the keys \('support_x'.*Rece"):
         network()({name: part for name, part in x.items() if name != key})
+
+
+@every_cell
+def test_xla_keeps_no_copy_of_a_kernel_for_each_step(cell):
+    model = network(cell=cell)
+    x, _ = next(sequences(length=12).batch(2).as_numpy_iterator())
+    model(x)
+
+    @tf.function(jit_compile=True)
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(x) ** 2)
+        return tape.gradient(loss, model.trainable_variables)
+
+    program = gradients.experimental_get_compiler_ir(x)(stage="optimized_hlo")
+    kernels = [w.shape for w in model.cell.trainable_variables if w.ndim == 2]
+    assert kernels
+    for rows, columns in kernels:
+        assert f"f32[12,{rows},{columns}]" not in program
+
+
+def test_a_cell_with_dropout_draws_anew_in_each_step_of_training():
+    cell = keras.layers.LSTMCell(16, dropout=0.5, seed=0)
+    model = km.models.MemoryAugmentedNetwork(cell, 3)
+    x, _ = next(sequences().batch(2).as_numpy_iterator())
+    model(x)
+    first, second = (np.array(model(x, training=True)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3

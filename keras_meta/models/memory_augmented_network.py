@@ -297,11 +297,8 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             # The scope of a cell that its layer builds: weights are named so.
             with keras.name_scope(self.rnn.name):
                 read = self.cell.project(read)
-        stateful = self.cell.non_trainable_variables
-        scope = nullcontext()
-        if self.cell.built and not stateful:
-            scope = read_once(self.cell)
-        with scope:
+        once = self.cell.built and not _has_state(self.cell)
+        with read_once(self.cell) if once else nullcontext():
             return self.rnn(read, mask=mask, training=training)
 
     def _label(self, support_y, dtype):
@@ -351,6 +348,13 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             "encoder": self.encoder
             and keras.saving.serialize_keras_object(self.encoder),
         }
+
+
+def _has_state(cell):
+    """Whether calls of a cell may change a variable of it."""
+    rates = [getattr(cell, f"{part}dropout", 1) for part in ("", "recurrent_")]
+    # Keras' cells have a seed, which they use for dropout only.
+    return any(rates) and bool(cell.non_trainable_variables)
 
 
 def _filled_first(filled):
