@@ -100,7 +100,8 @@ def check_long_sequences(cell, size):
     """From the first state, 200 steps and their gradients are finite."""
     inputs = np.random.default_rng(3).standard_normal((2, 200, size))
     layer = keras.layers.RNN(cell, return_sequences=True)
-    layer(inputs)
+    # A call would run 200 steps of it one by one.
+    layer.build(inputs.shape)
     loss, slopes = gradients(layer, inputs)
     assert np.isfinite(loss)
     for weight, slope in zip(cell.trainable_weights, slopes, strict=True):
