@@ -62,10 +62,12 @@ LRUA = Kind(
         memory_width=40,
         read_heads=4,
         gate="controller",
+        written_content="separate_add",
     ),
     kept=("a memory of 128 rows of 40", "4 reads", "a controller of 200 units"),
     changed=(
         "the gate between the rows last read and least used is computed by the controller at each step, as in public codes, where the paper has one number",
+        "what is written is a vector of the controller, as in public codes, where the paper writes the key",
     ),
 )
 NTM = Kind(
@@ -120,7 +122,7 @@ def _recipe(kind, characters, way=5, encoding="one_hot", **settings):
         stream=stream,
         augmentation=DISTORTION,
         tasks=16,
-        steps=16_000,
+        steps=32_000,
         learning_rate=2e-3,
         epoch_steps=250,
         clip_norm=10.0,
@@ -134,7 +136,7 @@ def _recipe(kind, characters, way=5, encoding="one_hot", **settings):
             ),
             changed=(
                 *kind.changed,
-                "256,000 sequences, Adam at 0.002 with cosine decay instead of RMSProp at 0.0001",
+                "512,000 sequences, Adam at 0.002 with cosine decay instead of RMSProp at 0.0001",
                 *characters.harder,
                 "weights stored as float16",
             ),
