@@ -29,6 +29,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.metric_family
 	$(RUN) -m benchmarks.gradient_family
 	$(RUN) -m benchmarks.memory_family
+	$(RUN) -m benchmarks.meta_network
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

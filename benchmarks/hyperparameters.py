@@ -33,3 +33,8 @@ COSINE_EPSILON = 1e-8
 INITIAL_MEMORY, USAGE_DECAY = 1e-6, 0.95
 # NTM: what heads may ask for, and the smallest weight before sharpening.
 NTM_CLIP, NTM_LEAST_WEIGHT = 20.0, 1e-12
+
+# Meta Networks: the largest norm of the gradient of all weights; gradients
+# below exp(-SMALL_GRADIENT) count as small to the generators, and this
+# epsilon keeps the logarithm of zero from arising.
+META_CLIP, SMALL_GRADIENT, GRADIENT_EPSILON = 10.0, 7, 2.0**-52

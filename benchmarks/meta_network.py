@@ -1,0 +1,200 @@
+"""Times a training step of a Meta Network against `torch.func`.
+
+The setting is that of Munkhdalai and Yu (2017) for Omniglot.
+`benchmarks/README.md` is the manual.
+"""
+
+from benchmarks.hyperparameters import META_CLIP
+from benchmarks.meta_network_cases import BLOCKS, GENERATORS, Case
+from benchmarks.peers.torch_meta_network import torch_step
+from benchmarks.training_steps import (
+    Variant,
+    build_keras_model,
+    keras_batch,
+    keras_training_step,
+    make_episodes,
+    make_parser,
+    measure,
+    print_results,
+    print_targets,
+)
+from benchmarks.workers import machine, require_torch, write_json
+
+# The last kernel of each generator is multiplied by the first number, and its
+# last bias is the second one: the first fast weights are then small and
+# positive. Those of Keras' own weights are many times as large as the slow
+# weights and nearly all of one sign, so that logits are huge, or, with the
+# sign negative, every ReLU of the fast weights is 0 and nothing is learned.
+FAST_SCALE, FAST_BIAS = 0.005, 0.004
+
+DEFAULT_THREADS = "default threads"
+AGAINST_TUNED = "times faster than PyTorch, tuned"
+AGAINST_UNTUNED = "times faster than PyTorch, untuned"
+AGAINST_DEFAULT = "times faster than with default threads"
+TARGETS = {AGAINST_TUNED: 1.5}
+
+
+def variants():
+    """All rows of the table."""
+    return [
+        Variant("ours", "", "", False, side_by_side_keras_step, ()),
+        Variant("ours", "", "", True, side_by_side_keras_step, ()),
+        Variant("ours", "", DEFAULT_THREADS, False, keras_step, ()),
+        Variant("torch", "", "", True, torch_step, ()),
+        Variant("torch", "", "", False, torch_step, ()),
+    ]
+
+
+def keras_network(filters, *units):
+    """An augmented network, not built.
+
+    Args:
+        filters: Channels of the convolutions.
+        *units: Widths of the dense layers; the last has no activation.
+    """
+    import keras
+
+    from keras_meta.layers import AugmentedConv2D, AugmentedDense
+
+    layers = []
+    for _ in range(BLOCKS):
+        layers.append(AugmentedConv2D(filters, 3))
+        layers.append(keras.layers.MaxPooling2D(padding="same"))
+    layers.append(keras.layers.Flatten())
+    layers += [AugmentedDense(width) for width in units[:-1]]
+    layers.append(AugmentedDense(units[-1], activation=None))
+    return keras.Sequential(layers)
+
+
+def keras_model(case):
+    """Our model, built."""
+    from keras_meta.models import MetaNetwork
+
+    filters, way = case.filters, case.setting.way
+    model = MetaNetwork(
+        keras_network(filters, filters),
+        keras_network(filters, filters, way),
+        embedding_loss="cross_entropy",
+        generator_units=case.generator_units,
+    )
+    build_keras_model(model)
+    return model
+
+
+def initial_weights(case, seed=1):
+    """The weights that all sides start from: Keras' own, fast ones made small.
+
+    Args:
+        case: The setting.
+        seed: Integer.
+
+    Returns:
+        List of float32 arrays: our trainable weights in their order, then the
+        classifier of the embedding loss, which is not trained.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    weights = [
+        keras.ops.convert_to_numpy(variable).astype("float32")
+        for variable in model_weights(keras_model(case))
+    ]
+    named = case.named(weights)
+    for name, names in GENERATORS.items():
+        *_, kernel, bias = (named[name][each] for each in names)
+        kernel *= FAST_SCALE
+        bias[:] = FAST_BIAS
+    return weights
+
+
+def model_weights(model):
+    """The variables of our model that `initial_weights` are for."""
+    return [*model.trainable_variables, model.embedding_loss.classifier]
+
+
+def filled_model(case, weights):
+    """Our model with the given weights, built."""
+    model = keras_model(case)
+    for variable, weight in zip(model_weights(model), weights, strict=True):
+        variable.assign(weight)
+    return model
+
+
+def keras_loss(**kwargs):
+    """The sum over the queries, as in the authors' code."""
+    import keras
+
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, reduction="sum", **kwargs
+    )
+
+
+def keras_step(case, weights):
+    """Our training step, with TensorFlow's default threads."""
+    return keras_training_step(
+        filled_model(case, weights),
+        keras_loss(),
+        keras_batch(*make_episodes(case.setting)),
+        clip_norm=META_CLIP,
+    )
+
+
+def side_by_side_keras_step(case, weights):
+    """Our training step, with one thread for each operation.
+
+    It must run in a process in which TensorFlow has run no operation yet.
+    """
+    from keras_meta.threads import set_threads
+
+    set_threads(side_by_side=True)
+    return keras_step(case, weights)
+
+
+def ratios(results):
+    """How ours (untuned, with its threads set) compares with the other rows.
+
+    Args:
+        results: Dict from variants to their numbers.
+
+    Returns:
+        Dict from a text to a ratio.
+    """
+    found = {
+        (row.side, row.details, row.tuned): numbers["milliseconds"]
+        for row, numbers in results.items()
+    }
+    others = {
+        AGAINST_TUNED: ("torch", "", True),
+        AGAINST_UNTUNED: ("torch", "", False),
+        AGAINST_DEFAULT: ("ours", DEFAULT_THREADS, False),
+    }
+    ours = found["ours", "", False]
+    return {text: found[row] / ours for text, row in others.items()}
+
+
+def main(arguments=None):
+    options = make_parser("meta_network", __doc__).parse_args(arguments)
+    require_torch()
+    case = Case()
+    if options.quick:
+        options.rounds, options.seconds = 1, 0.1
+        case = case.quick()
+    facts = machine()
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    print(f"\n{case}\n", flush=True)
+    given = (case, initial_weights(case))
+    results = measure(variants(), given, options.rounds, options.seconds)
+    print_results(results)
+    found = ratios(results)
+    print_targets(found, TARGETS)
+    stored = {
+        "case": str(case),
+        "variants": {str(row): value for row, value in results.items()},
+        "ratios": found,
+        "targets": TARGETS,
+    }
+    write_json(options.json, {"machine": facts, **stored})
+
+
+if __name__ == "__main__":
+    main()

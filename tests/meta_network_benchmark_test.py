@@ -1,0 +1,124 @@
+"""The benchmark of Meta Networks times the same on both sides."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks import (
+    meta_network,
+    meta_network_cases,
+    training_steps,
+    workers,
+)
+from benchmarks.peers import torch_meta_network
+
+@pytest.fixture
+def case():
+    """A small step."""
+    return meta_network_cases.Case().quick()
+
+
+def our_loss_and_gradients(case, weights):
+    """Loss, and what the optimizer descends."""
+    model = meta_network.filled_model(case, weights)
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        meta_network.keras_loss(dtype="float64"),
+    )
+    before = [keras.ops.copy(weight) for weight in model.trainable_variables]
+    support, query = training_steps.make_episodes(case.setting)
+    episodes, query_y = training_steps.keras_batch(
+        support[0].astype("float64"), query[0].astype("float64")
+    )
+    loss = model.train_on_batch(episodes, query_y)
+    return loss, [
+        keras.ops.convert_to_numpy(old - new)
+        for old, new in zip(before, model.trainable_variables, strict=True)
+    ]
+
+
+def test_pytorch_has_our_gradients(case, float64):
+    torch = pytest.importorskip("torch")
+    weights = [
+        weight.astype("float64")
+        for weight in meta_network.initial_weights(case)
+    ]
+    loss, gradients = our_loss_and_gradients(case, weights)
+    assert all(np.any(gradient) for gradient in gradients)
+
+    tensors = torch_meta_network.torch_weights(weights)
+    batch = meta_network_cases.peer_batches(case)[0]
+    found = torch_meta_network.torch_backward(
+        case.named(tensors),
+        *(torch.from_numpy(images.astype("float64")) for images in batch),
+    )
+    assert float(found) == pytest.approx(loss, rel=1e-6)
+    *learned, classifier = tensors
+    assert classifier.grad is None
+    for number, (gradient, tensor) in enumerate(
+        zip(gradients, learned, strict=True)
+    ):
+        np.testing.assert_allclose(
+            tensor.grad.numpy(),
+            torch_meta_network.torch_layout(gradient),
+            rtol=1e-6,
+            atol=1e-9,
+            err_msg=f"trainable weight {number}",
+        )
+
+
+def test_a_quick_run_compares_the_losses_of_all_rows(tmp_path, capsys):
+    pytest.importorskip("torch")
+    path = tmp_path / "results.json"
+    meta_network.main(["--quick", "--json", str(path)])
+    printed = capsys.readouterr().out
+    assert meta_network.AGAINST_TUNED in printed
+    stored = json.loads(path.read_text())
+    rows = [str(row) for row in meta_network.variants()]
+    assert list(stored["variants"]) == rows
+    assert stored["targets"] == meta_network.TARGETS
+    for row, numbers in stored["variants"].items():
+        # The steps train: the weights of the third are not those of the first.
+        assert len(set(numbers["losses"])) == workers.LOSSES, row
+
+
+def test_the_ratios_are_of_ours_with_its_threads_set():
+    milliseconds = dict(
+        zip(meta_network.variants(), (10.0, 9.0, 12.0, 16.0, 20.0), strict=True)
+    )
+    results = {
+        row: {"milliseconds": number} for row, number in milliseconds.items()
+    }
+    assert meta_network.ratios(results) == {
+        meta_network.AGAINST_TUNED: 1.6,
+        meta_network.AGAINST_UNTUNED: 2.0,
+        meta_network.AGAINST_DEFAULT: 1.2,
+    }
+    assert set(meta_network.TARGETS) <= set(meta_network.ratios(results))
+
+
+def test_the_setting_is_that_of_the_paper():
+    case = meta_network_cases.Case()
+    assert case.setting == training_steps.Setting(
+        tasks=1, way=5, shot=1, queries=10
+    )
+    assert case.filters == 64
+
+
+def test_weights_have_the_names_of_their_parts(case):
+    model = meta_network.keras_model(case)
+    named = case.named(meta_network.model_weights(model))
+    assert named["encoder"] == model.encoder.trainable_variables
+    assert named["base_learner"] == model.base_learner.trainable_variables
+    for level, generators in (
+        ("task", model.task_generators),
+        ("example", model.example_generators),
+    ):
+        for kind, generator in generators.items():
+            weights = generator.trainable_variables
+            assert named[f"{level}_{kind}"] == {
+                weight.name: weight for weight in weights
+            }
+    assert named["classifier"] is model.embedding_loss.classifier
