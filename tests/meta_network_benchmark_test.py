@@ -14,6 +14,7 @@ from benchmarks import (
 )
 from benchmarks.peers import torch_meta_network
 
+
 @pytest.fixture
 def case():
     """A small step."""

@@ -77,19 +77,19 @@ def torch_task_generator(weights, gradients):
     import torch
     from torch.nn import functional
 
-    units = weights["bias"].shape[0] // 4
-    lstm = torch.nn.LSTM(2, units, device="meta")
-    own = {
-        "weight_ih_l0": weights["kernel"],
-        "weight_hh_l0": weights["recurrent_kernel"],
-        "bias_ih_l0": weights["bias"],
-        "bias_hh_l0": torch.zeros_like(weights["bias"]),
-    }
-    outputs, _ = torch.func.functional_call(
-        lstm, own, (torch_features(gradients),)
-    )
+    # In about half the time of `nn.LSTM` on a CPU.
+    recurrent = weights["recurrent_kernel"].T
+    h = c = None
+    for x in torch_features(gradients).unbind():
+        gates = functional.linear(x, weights["kernel"], weights["bias"])
+        if h is not None:
+            gates = torch.addmm(gates, h, recurrent)
+        i, f, g, o = gates.chunk(4, dim=1)
+        written = i.sigmoid() * g.tanh()
+        c = written if c is None else f.sigmoid() * c + written
+        h = o.sigmoid() * c.tanh()
     made = functional.linear(
-        outputs[-1], weights["output_kernel"], weights["output_bias"]
+        h, weights["output_kernel"], weights["output_bias"]
     )
     return made[:, 0]
 
