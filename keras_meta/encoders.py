@@ -17,6 +17,7 @@ from keras_meta.checks import check_integer, check_number
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
+from keras_meta.layers.fast_weights import AugmentedConv2D, AugmentedDense
 from keras_meta.layers.residual_block import ResidualBlock
 
 
@@ -207,6 +208,39 @@ def koch_small(filters=64, units=256, name="koch_small"):
         ],
         name=name,
     )
+
+
+def augmented_conv5(filters=64, units=(64,), name="augmented_conv5"):
+    """The network of Meta Networks, whose layers take fast weights.
+
+    Five times a 3 x 3 convolution, ReLU and max-pool, then dense layers;
+    nothing has a bias, and there is no batch norm (Munkhdalai and Yu 2017,
+    section 4.1). Max-pool rounds sizes up, as in the authors' code. It is the
+    encoder of `keras_meta.models.MetaNetwork` with one dense layer, and its
+    base learner with a second one of as many units as classes.
+
+    Args:
+        filters: Channels of every convolution.
+        units: Widths of the dense layers, at least one; the last has no
+            activation.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images to `(batch, units[-1])`.
+    """
+    filters = check_integer("filters", filters, 1)
+    units = [check_integer("units", width, 1) for width in units]
+    layers = []
+    for _ in range(5):
+        layers += [
+            AugmentedConv2D(filters, 3),
+            keras.layers.MaxPooling2D(padding="same"),
+        ]
+    layers.append(keras.layers.Flatten())
+    for width in units[:-1]:
+        layers.append(AugmentedDense(width))
+    layers.append(AugmentedDense(units[-1], activation=None))
+    return keras.Sequential(layers, name=name)
 
 
 def mlp(units=(256, 128, 64, 64), name="mlp"):

@@ -45,7 +45,7 @@ class FastWeights:
     >>> layer = AugmentedDense(1, activation="relu")
     >>> x = np.array([[1.0]], "float32")
     >>> layer.build((None, 1))
-    >>> layer.set_weights([np.array([[-2.0]]), np.array([0.0])])
+    >>> layer.set_weights([np.array([[-2.0]])])
     >>> with FastWeights([layer], [np.array([[3.0]], "float32")]):
     ...     float(layer(x)[0, 0])
     3.0
