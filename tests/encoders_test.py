@@ -17,6 +17,8 @@ from keras_meta.layers import EpisodicBatchNormalization
         (km.encoders.conv4_strided, 28, 1, 64),
         (lambda: km.encoders.conv4_strided(flatten=True), 28, 1, 256),
         (km.encoders.mlp, 28, 1, 64),
+        (km.encoders.augmented_conv5, 28, 1, 64),
+        (lambda: km.encoders.augmented_conv5(4, (288, 5)), 84, 3, 5),
         (lambda: km.encoders.resnet12((4, 6, 8, 10)), 84, 3, 10),
     ],
 )
