@@ -85,13 +85,14 @@ class Case:
     permuting the classes permutes the predictions. `set_based`: the order of
     the support does not matter. `transductive`: queries depend on each other
     whatever the batch-norm statistics. `one_kind`: support and queries are
-    examples of one kind. `variant`: another case has the same class, whose
-    batch-norm statistics and types are tested there. `loss` and `optimizer`:
-    what it is trained with; `steps`: how long, for predictions that are not
-    all alike. `tasks`: how many different ones the tests of `fit` repeat, or
-    -1 for new ones all the time. A memory learns to bind any labels in
-    thousands of steps only; in the few of a test it learns a handful of tasks
-    by heart, which shows that it trains and not that it binds.
+    examples of one kind. `variant`: another case has its class or the one it
+    is made of, and is tested with all batch-norm statistics and types. `loss`
+    and `optimizer`: what it is trained with; `steps`: how long, for
+    predictions that are not all alike. `tasks`: how many different ones the
+    tests of `fit` repeat, or -1 for new ones all the time. A memory learns to
+    bind any labels in thousands of steps only; in the few of a test it learns
+    a handful of tasks by heart, which shows that it trains and not that it
+    binds.
     """
 
     name: str
@@ -144,6 +145,7 @@ CASES = [
             small_encoder(), scale=10.0, full_context=True, **kw
         ),
         set_based=False,
+        variant=True,
     ),
     Case(
         "relation_network",
@@ -193,12 +195,14 @@ CASES = [
         lambda **kw: km.models.MetaSGD(small_network(), **kw),
         any_way=False,
         label_symmetric=False,
+        variant=True,
     ),
     Case(
         "anil",
         lambda **kw: km.models.ANIL(small_network(), **kw),
         any_way=False,
         label_symmetric=False,
+        variant=True,
     ),
     Case(
         "reptile",
