@@ -86,13 +86,13 @@ class Case:
     the support does not matter. `transductive`: queries depend on each other
     whatever the batch-norm statistics. `one_kind`: support and queries are
     examples of one kind. `variant`: another case has its class or the one it
-    is made of, and is tested with all batch-norm statistics and types. `loss`
-    and `optimizer`: what it is trained with; `steps`: how long, for
-    predictions that are not all alike. `tasks`: how many different ones the
-    tests of `fit` repeat, or -1 for new ones all the time. A memory learns to
-    bind any labels in thousands of steps only; in the few of a test it learns
-    a handful of tasks by heart, which shows that it trains and not that it
-    binds.
+    is made of, and is tested under XLA and with all batch-norm statistics and
+    types. `loss` and `optimizer`: what it is trained with; `steps`: how long,
+    for predictions that are not all alike. `tasks`: how many different ones
+    the tests of `fit` repeat, or -1 for new ones all the time. A memory learns
+    to bind any labels in thousands of steps only; in the few of a test it
+    learns a handful of tasks by heart, which shows that it trains and not that
+    it binds.
     """
 
     name: str
@@ -273,6 +273,11 @@ CASES = [
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+every_case_but_variants = pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if not case.variant],
+    ids=lambda c: c.name,
+)
 every_case_and_statistics = pytest.mark.parametrize(
     "case, statistics",
     [
@@ -614,7 +619,7 @@ def test_episodes_of_variable_way_and_shot_train_and_count(case):
     assert history["task_accuracy"][-1] > 0.5
 
 
-@every_case
+@every_case_but_variants
 def test_xla_gives_the_same_training(case):
     losses = []
     for jit_compile in (False, True):
