@@ -643,11 +643,13 @@ def test_two_replicas_train_like_one(case, strategy):
             epochs=2,
             verbose=0,
         ).history
-        logs = model.evaluate(
-            episodes.batch(4, drop_remainder=True).take(2),
-            return_dict=True,
-            verbose=0,
-        )
+        logs = {}
+        if not case.variant:
+            logs = model.evaluate(
+                episodes.batch(4, drop_remainder=True).take(2),
+                return_dict=True,
+                verbose=0,
+            )
         return history, logs, [np.array(w) for w in model.get_weights()]
 
     keras.utils.set_random_seed(3)
