@@ -5,7 +5,7 @@ The setting is that of Munkhdalai and Yu (2017) for Omniglot.
 """
 
 from benchmarks.hyperparameters import META_CLIP
-from benchmarks.meta_network_cases import BLOCKS, GENERATORS, Case
+from benchmarks.meta_network_cases import GENERATORS, Case
 from benchmarks.peers.torch_meta_network import torch_step
 from benchmarks.training_steps import (
     Variant,
@@ -46,35 +46,15 @@ def variants():
     ]
 
 
-def keras_network(filters, *units):
-    """An augmented network, not built.
-
-    Args:
-        filters: Channels of the convolutions.
-        *units: Widths of the dense layers; the last has no activation.
-    """
-    import keras
-
-    from keras_meta.layers import AugmentedConv2D, AugmentedDense
-
-    layers = []
-    for _ in range(BLOCKS):
-        layers.append(AugmentedConv2D(filters, 3))
-        layers.append(keras.layers.MaxPooling2D(padding="same"))
-    layers.append(keras.layers.Flatten())
-    layers += [AugmentedDense(width) for width in units[:-1]]
-    layers.append(AugmentedDense(units[-1], activation=None))
-    return keras.Sequential(layers)
-
-
 def keras_model(case):
     """Our model, built."""
+    from keras_meta.encoders import augmented_conv5
     from keras_meta.models import MetaNetwork
 
     filters, way = case.filters, case.setting.way
     model = MetaNetwork(
-        keras_network(filters, filters),
-        keras_network(filters, filters, way),
+        augmented_conv5(filters, (filters,)),
+        augmented_conv5(filters, (filters, way)),
         # What "auto" chooses for one shot, without its untrained verification.
         embedding_loss="cross_entropy",
         generator_units=case.generator_units,

@@ -214,10 +214,10 @@ def augmented_conv5(filters=64, units=(64,), name="augmented_conv5"):
     """The network of Meta Networks, whose layers take fast weights.
 
     Five times a 3 x 3 convolution, ReLU and max-pool, then dense layers;
-    nothing has a bias, and there is no batch norm (Munkhdalai and Yu 2017,
-    section 4.1). Max-pool rounds sizes up, as in the authors' code. It is the
-    encoder of `keras_meta.models.MetaNetwork` with one dense layer, and its
-    base learner with a second one of as many units as classes.
+    nothing has a bias, and there is no batch norm (Munkhdalai and Yu 2017).
+    Max-pool rounds sizes up, as in the authors' code. It is the encoder
+    of `keras_meta.models.MetaNetwork` with one dense layer, and its base
+    learner with a second one of as many units as classes.
 
     Args:
         filters: Channels of every convolution.
