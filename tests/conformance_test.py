@@ -304,7 +304,7 @@ def drawn(tasks, way, shot, queries):
     return episode, query_y
 
 
-def draw(tasks=3, way=4, shot=2, queries=3):
+def draw(tasks=2, way=4, shot=2, queries=3):
     """A meta-batch of episodes as NumPy arrays: `(episode, query_y)`."""
     episode, query_y = drawn(tasks, way, shot, queries)
     return dict(episode), query_y
@@ -509,7 +509,7 @@ def test_any_shot_and_query_count(case, shot, queries, lend):
     model = lend(case)
     episode, _ = draw(shot=shot, queries=queries)
     predictions = predict(model, episode)
-    assert predictions.shape == (3, 4 * queries, 4)
+    assert predictions.shape == (2, 4 * queries, 4)
     assert np.isfinite(predictions).all()
 
 
@@ -573,7 +573,7 @@ def test_tasks_are_independent(case, statistics, lend):
 @every_case
 def test_tasks_are_independent_in_training(case):
     model = trained(case)
-    episode, _ = draw(tasks=2)
+    episode, _ = draw()
     together = ops.convert_to_numpy(model(episode, training=True))
     for task in range(2):
         alone = {key: value[task : task + 1] for key, value in episode.items()}
@@ -586,7 +586,7 @@ def test_padding_is_ignored(case, lend):
     if not case.any_way:
         return
     model = lend(case)
-    episode, _ = draw(tasks=2, way=4, shot=2)
+    episode, _ = draw()
     padded = {
         # Two more rows, and a fifth class that nothing belongs to.
         "support_x": np.concatenate(

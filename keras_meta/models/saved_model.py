@@ -70,7 +70,7 @@ def _add_signatures(archive, model):
         return served(task, query_x)
 
     def add(name, function, specs):
-        traced = tf.function(function)
+        traced = tf.function(function, autograph=False)
         concrete = traced.get_concrete_function(**specs)
         archive.add_endpoint(name, traced)
         return concrete.structured_outputs

@@ -29,7 +29,8 @@ def map_tasks(function, elements, signature, at_once):
         Nested structure of tensors `(tasks, ...)`.
     """
     return tf.map_fn(
-        function,
+        # As in `fit`, where Keras converts no Python code to graph code.
+        tf.autograph.experimental.do_not_convert(function),
         elements,
         fn_output_signature=signature,
         # TensorFlow logs a warning of any other number.
