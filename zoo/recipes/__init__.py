@@ -34,6 +34,7 @@ NAMES = (
     "mann_omniglot_5way",
     "lstm_omniglot_5way",
     "ntm_omniglot_5way",
+    "mann_omniglot_5way_letters",
     "mann_omniglot_15way",
     "mann_omniglot_5way_vinyals",
     "lstm_omniglot_5way_vinyals",
