@@ -13,6 +13,7 @@ from keras_meta.layers import (
     AugmentedDense,
     EpisodicBatchNormalization,
 )
+from keras_meta.metrics import AccuracyInterval
 from keras_meta.models import MetaNetwork, meta_network
 
 RNG = np.random.default_rng(0)
@@ -515,3 +516,28 @@ def test_a_network_may_begin_with_layers_that_have_slow_weights_only():
     after = [w for part in networks for w in part.weights]
     for variable, old in zip(after, before, strict=True):
         assert np.abs(variable - old).max() > 0, variable.path
+
+
+def test_the_attention_of_a_query_is_that_of_its_fast_weights(float64):
+    model, episode, expected = tiny()
+    task = model.adapt(episode["support_x"], episode["support_y"])
+    attention = model.read_attention(task, episode["query_x"])
+    close(attention[0, 0], expected["attention"])
+
+
+def test_the_logs_tell_what_slow_weights_do_alone():
+    model = built()
+    model.compile(
+        keras.optimizers.SGD(0.0), logits_loss(), metrics=[AccuracyInterval()]
+    )
+    episode, targets = episodes(tasks=3)
+    logs = model.fit(episode, targets, batch_size=3, verbose=0).history
+    found = np.stack([model.base_learner(x) for x in episode["query_x"]])
+    right = found.argmax(axis=-1) == targets.argmax(axis=-1)
+    assert logs["slow_task_accuracy"] == [pytest.approx(right.mean())]
+    measured = model.evaluate(
+        episode, targets, batch_size=3, verbose=0, return_dict=True
+    )
+    assert measured["slow_task_accuracy"] == pytest.approx(right.mean())
+    # The fast weights change what is predicted.
+    assert not np.allclose(model.predict(episode, verbose=0), found)

@@ -46,6 +46,23 @@ def test_learning_curves_of_chosen_metrics_and_rare_validation():
     assert_texts_are_apart(figure)
 
 
+def test_slow_weights_are_drawn_beside_slow_and_fast_ones():
+    history = make_history()
+    for name in ("slow_task_accuracy", "val_slow_task_accuracy"):
+        history |= {name: [0.2] * 30, name + "_interval": [0.01] * 30}
+    figure = plots.plot_learning_curves(history)
+    loss, accuracy, _ = figure.axes
+    assert [len(axes.lines) for axes in (loss, accuracy)] == [2, 4]
+    for line in accuracy.lines[2:]:
+        np.testing.assert_array_equal(line.get_ydata(), [0.2] * 30)
+    colours = {line.get_color() for line in accuracy.lines}
+    assert len(colours) == 4
+    keys = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "training, slow weights alone" in keys
+    assert "validation, slow weights alone" in keys
+    assert_texts_are_apart(figure)
+
+
 def test_accuracies_by_presentation_have_a_figure_of_their_own():
     history = make_history()
     for k in range(1, 11):

@@ -72,6 +72,28 @@ def check_order(name, network):
             )
 
 
+def check_classes(support_y, way):
+    """Raises a ValueError unless a base learner has an output for each class.
+
+    Args:
+        support_y: Shape of the labels, `(tasks, support, classes)`.
+        way: How many outputs there are.
+    """
+    if support_y[-1] == 1 or way == 1:
+        raise ValueError(
+            "A Meta Network needs at least two classes: one alone has no "
+            "gradient to learn from. Received: support_y of shape "
+            f"{tuple(support_y)} and a base_learner with {way} outputs"
+        )
+    if support_y[-1] not in (None, way):
+        raise ValueError(
+            "`base_learner` must have one output for each class: "
+            f"{support_y[-1]} for support_y of shape {tuple(support_y)}, "
+            "the units of its last layer. Received: a base_learner with "
+            f"{way} outputs"
+        )
+
+
 def example_gradients(network, layers, x, loss, training):
     """Gradients of each example's loss with respect to slow kernels.
 

@@ -11,19 +11,22 @@ from keras_meta.layers.embedding_loss import EmbeddingLoss
 from keras_meta.layers.fast_weights import FastWeights
 from keras_meta.models.augmented_network import (
     augmented_layers,
+    check_classes,
     check_order,
     example_gradients,
     generate,
     kind_of,
 )
 from keras_meta.models.outer_loop import OuterLoop
+from keras_meta.models.slow_accuracy import LogsSlowAccuracy
 from keras_meta.models.task_loop import map_tasks, map_tensors
+from keras_meta.models.verbs import query_pass
 from keras_meta.ops import ABSENT_LOGIT, at_least_float32
 from keras_meta.serialization import register
 
 
 @register
-class MetaNetwork(OuterLoop):
+class MetaNetwork(LogsSlowAccuracy, OuterLoop):
     """Makes weights for each task, and for each query, out of gradients.
 
     With `f` the encoder and `g` the base learner, whose slow weights `theta`
@@ -52,6 +55,9 @@ class MetaNetwork(OuterLoop):
     `F_w`; so its order matters, and `episode_dataset` shuffles it. With as
     many chunks as examples each is a step of its own. Padding is in no chunk
     and gets no attention.
+
+    With metrics in `compile`, the logs have `slow_task_accuracy` too, that of
+    the base learner without fast weights, and its 95% interval.
 
     The task is a dict of `keys r' (tasks, support, dim)`, `filled (tasks,
     support)`, which is 0 for padding, `fast_weight_0 (tasks, ...)` and so on,
@@ -187,7 +193,7 @@ class MetaNetwork(OuterLoop):
             check_order(name, network)
             sizes.append(outputs.shape[1])
         self.embedding_size, self.fixed_way = sizes
-        self.check_classes(episodes["support_y"].shape)
+        check_classes(episodes["support_y"].shape, self.fixed_way)
         self._build_generators()
         shape = (*query_x.shape[:2], self.fixed_way)
         return keras.KerasTensor(shape, self.predictions_dtype)
@@ -206,32 +212,11 @@ class MetaNetwork(OuterLoop):
     def check_episodes(self, episodes):
         super().check_episodes(episodes)
         if self.fixed_way is not None:
-            self.check_classes(episodes["support_y"].shape)
-
-    def check_classes(self, support_y):
-        """Raises a ValueError unless there is an output for each class.
-
-        Args:
-            support_y: Shape of the labels, `(tasks, support, way)`.
-        """
-        if support_y[-1] == 1 or self.fixed_way == 1:
-            raise ValueError(
-                "A Meta Network needs at least two classes: one alone has no "
-                "gradient to learn from. Received: support_y of shape "
-                f"{tuple(support_y)} and a base_learner with "
-                f"{self.fixed_way} outputs"
-            )
-        if support_y[-1] not in (None, self.fixed_way):
-            raise ValueError(
-                "`base_learner` must have one output for each class: "
-                f"{support_y[-1]} for support_y of shape {tuple(support_y)}, "
-                "the units of its last layer. Received: a base_learner with "
-                f"{self.fixed_way} outputs"
-            )
+            check_classes(episodes["support_y"].shape, self.fixed_way)
 
     def adapt(self, support_x, support_y, training=False):
         self._build_for(support_x, support_y)
-        self.check_classes(support_y.shape)
+        check_classes(support_y.shape, self.fixed_way)
         learned, state = self._values()
         support, dtype = support_x.shape[1], self.predictions_dtype
 
@@ -257,18 +242,44 @@ class MetaNetwork(OuterLoop):
         )
 
     def infer(self, task, query_x, training=False):
+        return self._of_queries(
+            self._infer_task, task, query_x, self.fixed_way, training
+        )
+
+    @property
+    def attention_steps(self):
+        """How many times a query reads the support."""
+        return 1
+
+    def read_attention(self, task, query_x):
+        """The attention `a_j` of queries over the support.
+
+        Args:
+            task: What `adapt` returned.
+            query_x: `(tasks, query, ...)`, floats.
+
+        Returns:
+            Tensor `(1, tasks, query, support)`; rows sum to 1.
+        """
+        return self._read_attention(task, query_x)[None]
+
+    @query_pass
+    def _read_attention(self, task, query_x, training=False):
+        support = task["keys"].shape[1]
+        return self._of_queries(self._attend, task, query_x, support, training)
+
+    def _of_queries(self, function, task, query_x, outputs, training):
+        """`function(task, query_x, training)`, `(query, outputs)`, by task."""
         learned, state = self._values()
 
-        def infer_one(example):
+        def of_one_task(example):
             with self._with_values(learned, state):
-                return self._infer_task(*example, training)
+                return function(*example, training)
 
         return map_tasks(
-            infer_one,
+            of_one_task,
             (task, query_x),
-            tf.TensorSpec(
-                (query_x.shape[1], self.fixed_way), self.predictions_dtype
-            ),
+            tf.TensorSpec((query_x.shape[1], outputs), self.predictions_dtype),
             self._at_once,
         )
 
@@ -319,15 +330,21 @@ class MetaNetwork(OuterLoop):
     def _infer_task(self, task, query_x, training):
         """Logits of the queries `(query, ...)` of one task."""
         layers = self.example_layers
-        fast = [task[f"fast_weight_{n}"] for n in range(len(self.task_layers))]
         values = [task[f"value_{n}"] for n in range(len(layers))]
+        attention = self._attend(task, query_x, training)
+        with FastWeights(layers, values, attention):
+            logits = self.base_learner(query_x, training=training)
+        return at_least_float32(logits)
+
+    def _attend(self, task, query_x, training):
+        """The attention `(query, support)` of the queries of one task."""
+        fast = [task[f"fast_weight_{n}"] for n in range(len(self.task_layers))]
         queries = self._embed(query_x, fast, training)
         cosines = cosine_similarity(queries[None], task["keys"][None])[0]
         absent = ops.cast(ABSENT_LOGIT, cosines.dtype)
-        cosines = ops.where(task["filled"] > 0, cosines, absent)
-        with FastWeights(layers, values, ops.softmax(cosines, axis=-1)):
-            logits = self.base_learner(query_x, training=training)
-        return at_least_float32(logits)
+        return ops.softmax(
+            ops.where(task["filled"] > 0, cosines, absent), axis=-1
+        )
 
     def _embed(self, examples, fast, training):
         """Embeddings `(n, dim)` by slow and fast weights."""

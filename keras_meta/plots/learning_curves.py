@@ -16,6 +16,7 @@ from keras_meta.plots.panels import grid_shape
 
 TRAINING = {"color": COLOURS[0], "linestyle": "--"}
 VALIDATION = {"color": COLOURS[1]}
+SLOW, SLOW_VALIDATION = {**TRAINING, "color": COLOURS[2]}, {"color": COLOURS[3]}
 INTERVAL = "95% interval"
 
 
@@ -25,7 +26,8 @@ def plot_learning_curves(history, metrics=None):
     A metric and its validation share a panel. If the history holds
     `<name>_interval`, the half width of a 95% interval as `AccuracyInterval`
     logs it, the band of `name` plus or minus it is shaded. The learning rate
-    gets a logarithmic panel of its own.
+    gets a logarithmic panel of its own. `slow_<name>`, as a `MetaNetwork` logs
+    what it can do without fast weights, is drawn in the panel of `<name>`.
 
     Args:
         history: Dict of lists, one number for each epoch: the attribute
@@ -78,6 +80,12 @@ def _draw_metric(axes, curves, metric):
     for name, label, style in (
         (metric, "training", TRAINING),
         ("val_" + metric, "validation", VALIDATION),
+        ("slow_" + metric, "training, slow weights alone", SLOW),
+        (
+            "val_slow_" + metric,
+            "validation, slow weights alone",
+            SLOW_VALIDATION,
+        ),
     ):
         if name in curves:
             draw_curve(axes, curves, name, **style)
@@ -94,7 +102,7 @@ def _add_legend(figure, keys):
         [keys[label] for label in labels],
         labels,
         loc="outside upper center",
-        ncols=len(labels),
+        ncols=min(len(labels), 3),
         frameon=False,
     )
 
@@ -107,7 +115,12 @@ def _check_metrics(metrics, curves):
         if without_interval(name, curves) == name
     )
     if metrics is None:
-        drawn = [name for name in found if instance_of(name) is None]
+        slow = {"slow_" + name for name in found}
+        drawn = [
+            name
+            for name in found
+            if instance_of(name) is None and name not in slow
+        ]
         return sorted(drawn or found, key=lambda name: name == "learning_rate")
     if isinstance(metrics, str) or not metrics or set(metrics) - set(found):
         raise ValueError(
