@@ -230,6 +230,11 @@ def augmented_conv5(filters=64, units=(64,), name="augmented_conv5"):
     """
     filters = check_integer("filters", filters, 1)
     units = [check_integer("units", width, 1) for width in units]
+    if not units:
+        raise ValueError(
+            "`units` must hold the width of at least one dense layer. "
+            "Received: units=()"
+        )
     layers = []
     for _ in range(5):
         layers += [
