@@ -410,6 +410,17 @@ def test_a_run_of_any_model_begins_with_a_preset(recipe):
         np.testing.assert_array_equal(own, other)
 
 
+def test_a_run_on_sequences_begins_with_a_preset():
+    recipe = recipes.find("mann_omniglot_5way")
+    later = dataclasses.replace(recipe, start=recipe.name)
+    ours, theirs = train.untrained_model(later), zoo.load(recipe.name)
+    train.compile_model(ours, later)
+    for own, other in zip(
+        ours.get_weights(), theirs.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(own, other)
+
+
 @pytest.mark.parametrize(
     "encoder",
     [

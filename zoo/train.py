@@ -187,9 +187,9 @@ def _build_like(model, other):
     shapes = {
         key: (None, None, *shape) for key, shape in other.example_shapes.items()
     }
-    targets = [key for key in model.input_keys if key.endswith("_y")]
     try:
-        model.build({**shapes, **dict.fromkeys(targets, (None, None, None))})
+        # As for episodes, which every model takes.
+        model.build({**shapes, "support_y": (None, None, None)})
     except ValueError:
         return False
     return True

@@ -209,7 +209,7 @@ RECIPES = (
         RANDOM_1200,
         way=15,
         encoding="letters",
-        steps=6_000,
+        steps=4_000,
         learning_rate=1e-3,
         # From scratch, 15 classes are learned much later than 5.
         start=FEW_LETTERS.name,
