@@ -10,3 +10,4 @@ FINN = "Finn, Abbeel and Levine, Model-Agnostic Meta-Learning for Fast Adaptatio
 NICHOL = "Nichol, Achiam and Schulman, On First-Order Meta-Learning Algorithms, arXiv 1803.02999, 2018"
 SNELL = "Snell, Swersky and Zemel, Prototypical Networks for Few-shot Learning, NIPS 2017"
 SANTORO = "Santoro, Bartunov, Botvinick, Wierstra and Lillicrap, Meta-Learning with Memory-Augmented Neural Networks, ICML 2016"
+MUNKHDALAI = "Munkhdalai and Yu, Meta Networks, ICML 2017"
