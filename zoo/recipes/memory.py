@@ -194,11 +194,7 @@ def _five_way(characters):
 
 
 FEW_LETTERS = _recipe(
-    LRUA,
-    RANDOM_1200,
-    encoding="letters",
-    steps=8_000,
-    loss="string_cross_entropy",
+    LRUA, RANDOM_1200, encoding="letters", loss="string_cross_entropy"
 )
 
 RECIPES = (
@@ -209,7 +205,7 @@ RECIPES = (
         RANDOM_1200,
         way=15,
         encoding="letters",
-        steps=4_000,
+        steps=12_000,
         learning_rate=1e-3,
         # From scratch, 15 classes are learned much later than 5.
         start=FEW_LETTERS.name,
