@@ -47,6 +47,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/functional.py",
     "keras_meta/models/gradient_based_model.py",
     "keras_meta/models/maml.py",
+    "keras_meta/models/meta_lstm.py",
     "keras_meta/models/meta_network.py",
     "keras_meta/models/outer_loop.py",
     "keras_meta/models/replicated_fit.py",

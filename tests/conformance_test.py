@@ -198,6 +198,12 @@ CASES = [
         variant=True,
     ),
     Case(
+        "meta_lstm",
+        lambda **kw: km.models.MetaLSTM(small_network(), inner_steps=3, **kw),
+        any_way=False,
+        label_symmetric=False,
+    ),
+    Case(
         "anil",
         lambda **kw: km.models.ANIL(small_network(), **kw),
         any_way=False,

@@ -6,6 +6,7 @@ from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.models.maml import MAML
 from keras_meta.models.matching_network import MatchingNetwork
 from keras_meta.models.memory_augmented_network import MemoryAugmentedNetwork
+from keras_meta.models.meta_lstm import MetaLSTM
 from keras_meta.models.meta_network import MetaNetwork
 from keras_meta.models.meta_sgd import MetaSGD
 from keras_meta.models.prototypical_network import PrototypicalNetwork

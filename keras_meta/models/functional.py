@@ -102,6 +102,25 @@ def loss_gradients(
         `(gradients, state)`, one gradient for each of `positions`; a weight
         that the loss does not depend on has the gradient zero.
     """
+    _, gradients, state = loss_and_gradients(
+        network, loss, weights, state, x, y, training, positions
+    )
+    return gradients, state
+
+
+def loss_and_gradients(
+    network, loss, weights, state, x, y, training, positions=None
+):
+    """A loss at given weights, and its gradients with respect to them.
+
+    Args:
+        network, loss, weights, state, x, y, training, positions: As for
+            `loss_gradients`.
+
+    Returns:
+        `(loss, gradients, state)`, the loss a scalar, the rest as from
+        `loss_gradients`.
+    """
     if positions is not None:
         sources = [weights[position] for position in positions]
     else:
@@ -113,7 +132,7 @@ def loss_gradients(
     gradients = tape.gradient(
         value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    return gradients, state
+    return value, gradients, state
 
 
 def repeat(body, steps, values, unrolled):
