@@ -11,6 +11,7 @@ from keras_meta.plots.attention import plot_attention
 from keras_meta.plots.embeddings import plot_embeddings
 from keras_meta.plots.episode import plot_episode
 from keras_meta.plots.figure_files import save_figure
+from keras_meta.plots.gates import plot_gates
 from keras_meta.plots.instance_accuracy import plot_instance_accuracy
 from keras_meta.plots.instance_comparison import plot_instance_comparison
 from keras_meta.plots.learning_curves import plot_learning_curves
