@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from picture_tasks import (
     logits_loss,
@@ -12,8 +13,8 @@ from picture_tasks import (
 )
 from quadratic_tasks import Point, close, vector
 
-from keras_meta.layers import MetaLSTMCell
-from keras_meta.layers.meta_lstm_cell import magnitude_and_sign
+from keras_meta.layers import MetaLSTMCell, coordinate_blocks
+from keras_meta.layers.meta_lstm_cell import FEEDBACKS, magnitude_and_sign
 from keras_meta.models import MAML, MetaLSTM
 from keras_meta.models.reptile import mini_batches
 
@@ -45,11 +46,38 @@ def quadratics(inputs):
     return loss
 
 
+def split(vector, weights):
+    """The parts of a vector that have the shapes of `weights`."""
+    parts = tf.split(vector, [tf.size(w) for w in weights])
+    return [
+        tf.reshape(part, w.shape)
+        for part, w in zip(parts, weights, strict=True)
+    ]
+
+
+def network_with(network, weights, x):
+    """Outputs of a network with other weights, by the moments of a batch."""
+    mapping = zip(network.trainable_variables, weights, strict=True)
+    with keras.StatelessScope([*mapping]):
+        return network(x, training=True)
+
+
+def inner_step(network, weights, x, y):
+    """A loss and its gradient `(P,)`, as data."""
+    weights = [tf.stop_gradient(w) for w in weights]
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        loss = logits_loss()(y, network_with(network, weights, x))
+    gradients = tape.gradient(loss, weights)
+    gradients = tf.concat([tf.reshape(g, (-1,)) for g in gradients], 0)
+    return tf.stop_gradient(loss), tf.stop_gradient(gradients)
+
+
 def test_preprocessing_is_that_of_the_vector(reference, double):
     found = magnitude_and_sign(
         ops.array(reference["inputs"]["preprocess_values"], "float64")
     )
-    close(found, reference["expected"]["preprocess"])
+    close(np.transpose(found), reference["expected"]["preprocess"])
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -97,7 +125,10 @@ def test_steps_and_meta_gradient_are_those_of_the_vector(
 def test_fixed_gates_are_gradient_descent(first_layer, double):
     network, (episode, _) = smooth_network(), picture_episode()
     model = MetaLSTM(
-        network, MetaLSTMCell(first_layer=first_layer), inner_steps=3
+        network,
+        MetaLSTMCell(first_layer=first_layer),
+        inner_steps=3,
+        statistics="batch",
     )
     descent = MAML(network, inner_learning_rate=0.2, inner_steps=3)
     model.build({key: value.shape for key, value in episode.items()})
@@ -143,7 +174,7 @@ def test_a_network_without_weights_is_an_error():
 def test_a_task_that_is_not_finite_is_named_and_changes_nothing():
     episode, query_y = picture_episode()
     model = MetaLSTM(smooth_network(), inner_steps=2)
-    model.compile("adam", logits_loss())
+    model.compile(keras.optimizers.SGD(0.1), logits_loss())
     model.train_on_batch(episode, query_y)
     before = values(model)
     episode["support_x"] = np.array(episode["support_x"])
@@ -152,3 +183,85 @@ def test_a_task_that_is_not_finite_is_named_and_changes_nothing():
         model.fit(episode, query_y, batch_size=len(query_y), verbose=0)
     for old, new in zip(before, values(model), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_batch_norm_averages_the_moments_of_the_steps_alone(double):
+    episode, _ = picture_episode()
+    model = MetaLSTM(smooth_network(), inner_steps=3)
+    model.build({key: value.shape for key, value in episode.items()})
+    layer = model.network.layers[1]
+    support = episode["support_x"], episode["support_y"]
+    expected = []
+    for steps in range(3):
+        model.evaluation_inner_steps = steps
+        kernels = np.array(model.adapt(*support)["weight_0"])
+        maps = [
+            ops.conv(x, kernel, padding="same")
+            for x, kernel in zip(support[0], kernels, strict=True)
+        ]
+        expected.append(np.mean(maps, axis=(1, 2, 3)))
+    # What was there before has no part in it.
+    layer.moving_mean.assign(layer.moving_mean + 5.0)
+    model.evaluation_inner_steps = 3
+    task = model.adapt(*support)
+    shares = layer.momentum ** np.arange(3)[::-1]
+    expected = np.tensordot(shares / shares.sum(), expected, 1)
+    close(task["state_0"], expected, 1e-12)
+    # And the queries are normalized with it, each by itself.
+    predictions = model.infer(task, episode["query_x"])
+    alone = model.infer(task, episode["query_x"][:, :1])
+    close(predictions[:, :1], alone, 1e-12)
+
+
+def test_mini_batches_and_blocks_change_nothing(double, monkeypatch):
+    """The meta-gradient by blocks of weights is that of all at once."""
+    episode, query_y = picture_episode()
+    found = []
+    for block in (7, 1000):
+        monkeypatch.setattr(coordinate_blocks, "BLOCK", block)
+        keras.utils.set_random_seed(1)
+        model = MetaLSTM(smooth_network(), inner_steps=3, inner_batch_size=2)
+        model.compile(keras.optimizers.SGD(1.0), logits_loss())
+        model.train_on_batch(episode, query_y)
+        found.append(np.concatenate([v.ravel() for v in values(model)]))
+    close(*found, 1e-12)
+
+
+@pytest.mark.parametrize("first_layer", [True, False])
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_the_meta_gradient_is_that_of_the_steps_written_out(
+    first_layer, feedback, double
+):
+    """Against a tape through all steps, with losses and gradients as data."""
+    episode, query_y = picture_episode()
+    model = MetaLSTM(
+        smooth_network(),
+        MetaLSTMCell(4, first_layer, feedback),
+        inner_steps=3,
+        statistics="batch",
+    )
+    model.compile(keras.optimizers.SGD(1.0), logits_loss())
+    model.build({key: value.shape for key, value in episode.items()})
+    before = values(model)
+    network, cell = model.network, model.cell
+    own = len(network.trainable_variables)
+    with tf.GradientTape() as tape:
+        losses = []
+        for x, y, query_x, targets in zip(
+            *episode.values(), query_y, strict=True
+        ):
+            weights = [tf.identity(v) for v in network.trainable_variables]
+            flat = tf.concat([tf.reshape(w, (-1,)) for w in weights], 0)
+            state = cell.initial_state(flat)
+            for _ in range(3):
+                now = split(state[0], weights)
+                loss, gradients = inner_step(network, now, x, y)
+                state = cell(loss, gradients, state)
+            outputs = network_with(network, split(state[0], weights), query_x)
+            losses.append(logits_loss()(targets, outputs))
+        loss = sum(losses) / len(losses)
+    expected = tape.gradient(loss, [v.value for v in model.learned_variables])
+    model.train_on_batch(episode, query_y)
+    for old, new, gradient in zip(before, values(model), expected, strict=True):
+        close(old - new, gradient, 1e-11)
+    assert len(expected) == own + len(cell.trainable_variables)

@@ -24,7 +24,7 @@ def magnitude_and_sign(values):
         values: Tensor `(...)`.
 
     Returns:
-        Tensor `(..., 2)`.
+        Tensor `(2, ...)`.
     """
     size = ops.abs(values)
     large = size >= math.exp(-SMALL)
@@ -34,8 +34,7 @@ def magnitude_and_sign(values):
         [
             ops.where(large, logs, -ops.ones_like(size)),
             ops.where(large, ops.sign(values), values * math.exp(SMALL)),
-        ],
-        axis=-1,
+        ]
     )
 
 
@@ -59,6 +58,10 @@ class MetaLSTMCell(keras.layers.Layer):
     With `b_f` in [4, 5) and `b_i` in [-5, -4) the cell begins as a slow
     gradient descent.
 
+    The state is one tensor `(state_size, P)`, a column for each weight: `c`,
+    what the next step sees of `f` and `i`, and, of the first layer, `h` and
+    its own cell state, `units` rows each.
+
     Under half-precision policies the cell computes in float32.
 
     Args:
@@ -80,6 +83,11 @@ class MetaLSTMCell(keras.layers.Layer):
         self.units = check_integer("units", units, 1)
         self.first_layer = first_layer
         self.feedback = check_choice("feedback", feedback, FEEDBACKS)
+
+    @property
+    def state_size(self):
+        """Rows of the state."""
+        return 3 + 2 * self.units * self.first_layer
 
     def build(self, input_shape=None):
         def add(name, shape, low=-0.01, high=0.01):
@@ -109,16 +117,21 @@ class MetaLSTMCell(keras.layers.Layer):
             weights: The learner's weights, `(P,)`.
 
         Returns:
-            Dict of tensors `(P,)`: `weights`, `forget` and `input`, what the
-            next step sees of the gates; with a first layer also its `hidden`
-            and `memory`, `(P, units)`.
+            Tensor `(state_size, P)`.
         """
-        zeros = ops.zeros_like(weights)
-        state = {"weights": weights, "forget": zeros, "input": zeros}
-        if self.first_layer:
-            wide = ops.zeros((*weights.shape, self.units), weights.dtype)
-            state.update(hidden=wide, memory=wide)
-        return state
+        return ops.pad(weights[None], [[0, self.state_size - 1], [0, 0]])
+
+    def gates(self, state):
+        """The gates of the step that led to a state.
+
+        Args:
+            state: `(state_size, P)`.
+
+        Returns:
+            Tensor `(2, P)` in [0, 1]: forget gates and input gates.
+        """
+        seen = state[1:3]
+        return seen if self.feedback == "gates" else ops.sigmoid(seen)
 
     def call(self, loss, gradients, state):
         """One step.
@@ -126,46 +139,53 @@ class MetaLSTMCell(keras.layers.Layer):
         Args:
             loss: Scalar.
             gradients: `(P,)`.
-            state: See `initial_state`.
+            state: `(state_size, P)`.
 
         Returns:
-            `(state, forget_gates, input_gates)`: the state after the step and
-            gates `(P,)` in (0, 1).
+            The state after the step.
         """
-        loss, gradients = ops.stop_gradient(loss), ops.stop_gradient(gradients)
-        before, after = state["weights"], {}
-        seen = ops.concatenate(
-            [
-                ops.broadcast_to(
-                    magnitude_and_sign(loss), (*gradients.shape, 2)
-                ),
-                magnitude_and_sign(gradients),
-            ],
-            axis=-1,
+        gradients = ops.stop_gradient(gradients)
+        # Features are rows, so gates are parts of a tensor without a copy.
+        seen_loss = magnitude_and_sign(ops.stop_gradient(loss))[:, None]
+        seen = magnitude_and_sign(gradients)
+        weights, fed_back = state[:1], state[1:3]
+        kernels = ops.concatenate(
+            [self.forget_kernel, self.input_kernel], axis=1
         )
+        # (2, 1) each: what the gates make of the weight, of themselves, and
+        # their biases.
+        of_weight, of_gates = kernels[-2][:, None], kernels[-1][:, None]
+        biases = ops.concatenate([self.forget_bias, self.input_bias])[:, None]
+        of_seen, layer = ops.transpose(kernels[:-2]), []
         if self.first_layer:
-            seen, memory = self._first_layer(seen, state)
-            after.update(hidden=seen, memory=memory)
-        gates = {}
-        for name, kernel, bias in (
-            ("forget", self.forget_kernel, self.forget_bias),
-            ("input", self.input_kernel, self.input_bias),
-        ):
-            parts = [seen, before[:, None], state[name][:, None]]
-            parts = ops.concatenate(parts, axis=-1)
-            logits = (ops.matmul(parts, kernel) + bias)[:, 0]
-            gates[name] = ops.sigmoid(logits)
-            after[name] = gates[name] if self.feedback == "gates" else logits
-        after["weights"] = gates["forget"] * before - gates["input"] * gradients
-        return after, gates["forget"], gates["input"]
+            layer = self._first_layer(seen_loss, seen, state[3:])
+            logits = ops.matmul(of_seen, layer[0]) + biases
+        else:
+            biases += ops.matmul(of_seen[:, :2], seen_loss)
+            logits = ops.matmul(of_seen[:, 2:], seen) + biases
+        logits += of_weight * weights + of_gates * fed_back
+        gates = ops.sigmoid(logits)
+        weights = gates[:1] * weights - gates[1:] * gradients
+        fed_back = gates if self.feedback == "gates" else logits
+        return ops.concatenate([weights, fed_back, *layer])
 
-    def _first_layer(self, seen, state):
-        """Output and memory of the LSTM, each `(P, units)`."""
-        gates = ops.matmul(seen, self.kernel) + self.bias
-        gates += ops.matmul(state["hidden"], self.recurrent_kernel)
-        i, f, g, o = ops.split(gates, 4, axis=-1)
-        memory = ops.sigmoid(f) * state["memory"]
-        memory += ops.sigmoid(i) * ops.tanh(g)
+    def _first_layer(self, seen_loss, seen, state):
+        """Output and cell state of the LSTM, each `(units, P)`.
+
+        Args:
+            seen_loss: `(2, 1)`, the same for all weights.
+            seen: `(2, P)`.
+            state: `(2 * units, P)`, both after the step before.
+        """
+        hidden, memory = state[: self.units], state[self.units :]
+        kernel = ops.transpose(self.kernel)
+        bias = self.bias[:, None] + ops.matmul(kernel[:, :2], seen_loss)
+        recurrent = ops.transpose(self.recurrent_kernel)
+        inputs = ops.concatenate([bias, kernel[:, 2:], recurrent], axis=1)
+        ones = ops.ones_like(seen[:1])
+        gates = ops.matmul(inputs, ops.concatenate([ones, seen, hidden]))
+        i, f, g, o = ops.split(gates, 4)
+        memory = ops.sigmoid(f) * memory + ops.sigmoid(i) * ops.tanh(g)
         return ops.sigmoid(o) * ops.tanh(memory), memory
 
     def get_config(self):

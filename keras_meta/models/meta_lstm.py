@@ -7,10 +7,17 @@ import tensorflow as tf
 
 from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_integer
+from keras_meta.layers.coordinate_blocks import (
+    from_blocks,
+    gradients_of_blocks,
+    into_blocks,
+    map_blocks,
+)
 from keras_meta.layers.meta_lstm_cell import MetaLSTMCell
 from keras_meta.models.functional import loss_and_gradients, repeat
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.models.reptile import mini_batches
+from keras_meta.models.task_averages import TaskAverages, moving_averages
 from keras_meta.serialization import register
 
 
@@ -29,12 +36,19 @@ class MetaLSTM(GradientBasedModel):
 
     The losses and gradients of the inner steps are data (the paper's
     first-order assumption), so no second derivative is taken. The steps are
-    one loop of the graph.
+    one loop of the graph, which keeps the losses and gradients only: for the
+    meta-gradient the cell goes through them again, some weights at a time.
 
-    Batch norm always uses the moments of its batch (`statistics="batch"`), so
-    predictions are transductive. The authors' code clips the global norm of
-    the meta-gradient to 0.25: `keras.optimizers.Adam(0.001,
-    global_clipnorm=0.25)`.
+    The steps run the network in training mode, with the moments of their
+    mini-batches, and batch norm's moving averages begin anew with each task.
+    With `statistics="running"`, as in the authors' code, queries are predicted
+    with these averages, which are part of the task (`state_0` and so on), so
+    predictions do not depend on each other and nothing passes from one task to
+    the next. The authors keep a share of 0.1 (1-shot) or 0.05 (5-shot) of the
+    averages in each step, the `momentum` of the network's layers.
+
+    The authors' code clips the global norm of the meta-gradient to 0.25:
+    `keras.optimizers.Adam(0.001, global_clipnorm=0.25)`.
 
     Args:
         network: Keras model, examples `(batch, ...)` to outputs `(batch,
@@ -46,7 +60,9 @@ class MetaLSTM(GradientBasedModel):
             replacement; all of them by default.
         inner_loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
             function; see `GradientBasedModel`.
-        **kwargs: `tasks_at_once`, `statistics`, `preprocessing`, `name`: see
+        statistics: `"running"` as above; `"batch"`, the moments of the
+            queries; or `"support"`, those of the support at the last weights.
+        **kwargs: `tasks_at_once`, `preprocessing`, `name`: see
             `GradientBasedModel`.
 
     Raises:
@@ -69,8 +85,8 @@ class MetaLSTM(GradientBasedModel):
     """
 
     failure = (
-        "(its loss or gradient is NaN or infinite). The weights are as before "
-        "that step. Look for NaN in the data, or clip gradients, as by the "
+        "(its loss or gradient is NaN or infinite). The gradient of that step "
+        "was left out. Look for NaN in the data, or clip gradients, as by the "
         "optimizer's `global_clipnorm`."
     )
 
@@ -82,12 +98,15 @@ class MetaLSTM(GradientBasedModel):
         evaluation_inner_steps=None,
         inner_batch_size=None,
         inner_loss="cross_entropy",
+        statistics="running",
         **kwargs,
     ):
         inner_steps = check_integer("inner_steps", inner_steps, 1)
         if evaluation_inner_steps is None:
             evaluation_inner_steps = inner_steps
-        super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
+        super().__init__(
+            network, inner_loss, evaluation_inner_steps, statistics, **kwargs
+        )
         self.cell = MetaLSTMCell() if cell is None else cell
         if not isinstance(self.cell, MetaLSTMCell):
             raise ValueError(
@@ -110,6 +129,12 @@ class MetaLSTM(GradientBasedModel):
     def learned_variables(self):
         return [*super().learned_variables, *self.cell.trainable_variables]
 
+    @property
+    def kept_state(self):
+        if self.statistics != "running":
+            return []
+        return moving_averages(self.network)
+
     def check_outputs(self, support_y):
         super().check_outputs(support_y)
         size = self.inner_batch_size
@@ -122,17 +147,30 @@ class MetaLSTM(GradientBasedModel):
 
     def adapt_task(self, learned, state, support_x, support_y, training):
         steps = self.inner_steps if training else self.evaluation_inner_steps
-        step, start = self._steps(
-            learned, state, support_x, support_y, training, steps
-        )
-        cell_state, state = repeat(
-            lambda number, now: step(number, now)[0],
-            steps,
-            start,
-            unrolled=False,
-        )
-        weights = self._divide(cell_state["weights"])
-        return weights, state
+        descent = self._descend(learned, state, support_x, support_y, steps)
+        weights, after, losses, gradients = descent
+
+        # The steps again, as each loss and gradient is data: derivatives go
+        # from step to step inside the cell alone.
+        @tf.custom_gradient
+        def descended(start, *cell_weights):
+            def backward(upstream):
+                found = gradients_of_blocks(
+                    lambda parts, weights: self._replay(
+                        parts, weights, losses, steps
+                    )[-1][:1],
+                    [into_blocks(start[None]), gradients],
+                    cell_weights,
+                    into_blocks(upstream[None]),
+                    watched=1,
+                )
+                (of_start,), of_weights = found
+                return _joined(of_start, start), *of_weights
+
+            return weights, backward
+
+        start, cell_weights = self._parts(learned)
+        return self._divide(descended(start, *cell_weights)), after
 
     def read_gates(self, support_x, support_y):
         """The gates of each step of `adapt`, averaged over each weight.
@@ -158,36 +196,50 @@ class MetaLSTM(GradientBasedModel):
         self._build_for(support_x, support_y)
         self.check_outputs(support_y.shape)
         learned, state = self._values()
+        start, cell_weights = self._parts(learned)
+
+        def gates_of_block(parts, weights, losses):
+            states = self._replay(parts, weights, losses, steps)
+            gates = tf.stack([self.cell.gates(state) for state in states], 1)
+            return tf.reshape(gates, (2 * steps, -1))
 
         def read(example):
-            step, now = self._steps(learned, state, *example, False, steps)
-            found = []
-            for number in range(steps):
-                now, gates = step(number, now)
-                found.append([self._means(gate) for gate in gates])
-            return tuple(tf.stack(gate) for gate in zip(*found, strict=True))
-
-        shape = (steps, len(self.network.trainable_variables))
-        spec = tf.TensorSpec(shape, self.cell.compute_dtype)
-        with StatisticsScope("batch", owner=self):
-            forget, taken = self._map(
-                read,
-                (tf.convert_to_tensor(support_x), support_y),
-                (spec, spec),
+            descent = self._descend(learned, state, *example, steps)
+            *_, losses, gradients = descent
+            gates = map_blocks(
+                lambda parts, weights: gates_of_block(parts, weights, losses),
+                [into_blocks(start[None]), gradients],
+                cell_weights,
             )
-        return {"forget_gates": forget, "input_gates": taken}
+            gates = from_blocks(gates, start.shape[0])
+            means = [
+                tf.reduce_mean(part, axis=-1)
+                for part in tf.split(gates, self._sizes, axis=-1)
+            ]
+            return tf.reshape(tf.stack(means, -1), (2, steps, len(means)))
 
-    def _steps(self, learned, state, support_x, support_y, training, steps):
-        """The inner loop of one task, step by step.
+        shape = (2, steps, len(self.network.trainable_variables))
+        found = self._map(
+            read,
+            (tf.convert_to_tensor(support_x), support_y),
+            tf.TensorSpec(shape, self.cell.compute_dtype),
+        )
+        return {"forget_gates": found[:, 0], "input_gates": found[:, 1]}
+
+    def _descend(self, learned, state, support_x, support_y, steps):
+        """The steps of one task, through which no derivative goes.
+
+        Args:
+            learned, state, support_x, support_y: As for `adapt_task`.
+            steps: Python integer.
 
         Returns:
-            `(step, start)`: a function `(number, now) -> (now, gates)`, and
-            its first `now`, the state of the cell and that of the network.
+            `(weights, state, losses, gradients)`: the weights `(P,)` and the
+            state after the steps, and what the cell saw in each of them:
+            losses `(steps,)` and gradients `(blocks, steps, block)`.
         """
-        own = len(self.network.trainable_variables)
-        cell_values = [
-            *zip(self.cell.trainable_variables, learned[own:], strict=True)
-        ]
+        learned = [tf.stop_gradient(value) for value in learned]
+        start, cell_weights = self._parts(learned)
         batches = None
         if self.inner_batch_size is not None:
             batches = mini_batches(
@@ -195,30 +247,94 @@ class MetaLSTM(GradientBasedModel):
             )
 
         def step(number, now):
-            cell_state, state = now
+            cell_states, state, losses, gradients = now
             x, y = support_x, support_y
             if batches is not None:
                 x = tf.gather(x, batches[number])
                 y = tf.gather(y, batches[number])
-            loss, gradients, state = loss_and_gradients(
+            loss, found, state = loss_and_gradients(
                 self.network,
                 self.inner_loss,
-                self._divide(tf.stop_gradient(cell_state["weights"])),
+                self._divide(_joined(cell_states[:, :1], start)),
                 state,
                 x,
                 y,
-                training,
+                training=True,
             )
-            with keras.StatelessScope(cell_values):
-                cell_state, *gates = self.cell(
-                    tf.cast(loss, self.cell.compute_dtype),
-                    self._join(gradients),
-                    cell_state,
-                )
-            return (cell_state, state), gates
+            loss = tf.cast(loss, start.dtype)
+            found = into_blocks(self._join(found)[None])
+            cell_states = map_blocks(
+                lambda parts, weights: self._cell_step(weights, loss, *parts),
+                [found, cell_states],
+                cell_weights,
+            )
+            return (
+                cell_states,
+                state,
+                losses.write(number, loss),
+                gradients.write(number, found[:, 0]),
+            )
 
-        start = self.cell.initial_state(self._join(learned[:own]))
-        return step, (start, state)
+        first = map_blocks(
+            lambda parts, _: self.cell.initial_state(parts[0][0]),
+            [into_blocks(start[None])],
+            [],
+        )
+        averages = TaskAverages(self.network, self.state_variables, steps)
+        blocks, _, block = first.shape
+        # Shapes, as there may be no steps.
+        arrays = [
+            tf.TensorArray(start.dtype, steps, element_shape=shape)
+            for shape in ((), (blocks, block))
+        ]
+        with StatisticsScope("batch", owner=self):
+            cell_states, state, losses, gradients = repeat(
+                step,
+                steps,
+                (first, averages.cleared(state), *arrays),
+                unrolled=False,
+            )
+        weights = _joined(cell_states[:, :1], start)
+        gradients = tf.transpose(gradients.stack(), (1, 0, 2))
+        state = averages.corrected(state)
+        return weights, state, losses.stack(), gradients
+
+    def _replay(self, parts, cell_weights, losses, steps):
+        """The states of the cell after each step, for one block of weights.
+
+        Args:
+            parts: The weights before the first step, `(1, block)`, and the
+                gradients of all steps, `(steps, block)`.
+            cell_weights: One tensor for each weight of the cell.
+            losses: `(steps,)`.
+            steps: Python integer.
+        """
+        start, gradients = parts
+        states = [self.cell.initial_state(start[0])]
+        for number in range(steps):
+            gradient = gradients[number : number + 1]
+            states.append(
+                self._cell_step(
+                    cell_weights, losses[number], gradient, states[-1]
+                )
+            )
+        return states[1:] or states
+
+    def _cell_step(self, cell_weights, loss, gradient, state):
+        """A step of the cell for one block of weights."""
+        mapping = zip(self.cell.trainable_variables, cell_weights, strict=True)
+        with keras.StatelessScope([*mapping]):
+            return self.cell(loss, gradient[0], state)
+
+    @property
+    def _sizes(self):
+        """How many numbers each weight of the network has."""
+        return [math.prod(w.shape) for w in self.network.trainable_variables]
+
+    def _parts(self, learned):
+        """The network's weights as one vector `(P,)`, and the cell's."""
+        own = len(self.network.trainable_variables)
+        return self._join(learned[:own]), learned[own:]
 
     def _join(self, tensors):
         """All numbers of the weights in one vector, `(P,)`."""
@@ -227,25 +343,16 @@ class MetaLSTM(GradientBasedModel):
             [tf.cast(tf.reshape(t, (-1,)), dtype) for t in tensors], axis=0
         )
 
-    def _split(self, vector):
-        """The part of a vector `(P,)` of each weight."""
-        weights = self.network.trainable_variables
-        return tf.split(vector, [math.prod(w.shape) for w in weights])
-
     def _divide(self, vector):
         """The weights whose numbers are a vector `(P,)`."""
         return [
             tf.cast(tf.reshape(part, variable.shape), variable.dtype)
             for part, variable in zip(
-                self._split(vector),
+                tf.split(vector, self._sizes),
                 self.network.trainable_variables,
                 strict=True,
             )
         ]
-
-    def _means(self, vector):
-        """The mean over each weight of a vector `(P,)`."""
-        return tf.stack([tf.reduce_mean(p) for p in self._split(vector)])
 
     def get_config(self):
         return {
@@ -254,3 +361,8 @@ class MetaLSTM(GradientBasedModel):
             "inner_steps": self.inner_steps,
             "inner_batch_size": self.inner_batch_size,
         }
+
+
+def _joined(parts, vector):
+    """The inverse of `into_blocks(vector[None])`, `(P,)` like `vector`."""
+    return tf.reshape(parts, (-1,))[: vector.shape[0]]

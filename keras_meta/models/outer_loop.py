@@ -28,8 +28,9 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
     averages, for one), and their mean over the tasks is kept. Seeds of
     dropout run on from task to task.
 
-    A task whose loss or gradient is not finite leaves the weights as they
-    were, and `fit` stops with a FloatingPointError that names it.
+    A meta-batch with a task whose loss or gradient is not finite has the
+    gradient zero, and `fit` stops with a FloatingPointError that names the
+    task.
 
     Args:
         tasks_at_once: How many tasks may run side by side, at least 1; as
@@ -42,8 +43,8 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
     """
 
     failure = (
-        "(its loss or gradient is NaN or infinite). The weights are as before "
-        "that step. Look for NaN in the data, take a smaller "
+        "(its loss or gradient is NaN or infinite). The gradient of that step "
+        "was left out. Look for NaN in the data, take a smaller "
         "`inner_learning_rate`, or clip gradients, as by the optimizer's "
         "`global_clipnorm`."
     )
