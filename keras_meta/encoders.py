@@ -21,7 +21,7 @@ from keras_meta.layers.fast_weights import AugmentedConv2D, AugmentedDense
 from keras_meta.layers.residual_block import ResidualBlock
 
 
-def conv4(filters=64, name="conv4"):
+def conv4(filters=64, momentum=0.9, name="conv4"):
     """Four blocks of convolution, batch norm, max-pool and ReLU, flattened.
 
     The embedding of Matching Networks (Vinyals et al. 2016) and
@@ -30,6 +30,7 @@ def conv4(filters=64, name="conv4"):
 
     Args:
         filters: Channels of every convolution.
+        momentum: Of batch norm, see `EpisodicBatchNormalization`.
         name: Name of the model.
 
     Returns:
@@ -44,7 +45,7 @@ def conv4(filters=64, name="conv4"):
     for _ in range(4):
         layers += [
             keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
-            EpisodicBatchNormalization(),
+            EpisodicBatchNormalization(momentum),
             keras.layers.MaxPooling2D(),
             keras.layers.ReLU(),
         ]

@@ -240,25 +240,17 @@ class MetaLSTM(GradientBasedModel):
         """
         learned = [tf.stop_gradient(value) for value in learned]
         start, cell_weights = self._parts(learned)
-        batches = None
-        if self.inner_batch_size is not None:
-            batches = mini_batches(
-                tf.shape(support_x)[0], steps, self.inner_batch_size
-            )
+        batch = self._batches(support_x, support_y, steps)
 
         def step(number, now):
             cell_states, state, losses, gradients = now
-            x, y = support_x, support_y
-            if batches is not None:
-                x = tf.gather(x, batches[number])
-                y = tf.gather(y, batches[number])
+            weights = self._divide(_joined(cell_states[:, :1], start))
             loss, found, state = loss_and_gradients(
                 self.network,
                 self.inner_loss,
-                self._divide(_joined(cell_states[:, :1], start)),
+                weights,
                 state,
-                x,
-                y,
+                *batch(number),
                 training=True,
             )
             loss = tf.cast(loss, start.dtype)
@@ -298,6 +290,16 @@ class MetaLSTM(GradientBasedModel):
         gradients = tf.transpose(gradients.stack(), (1, 0, 2))
         state = averages.corrected(state)
         return weights, state, losses.stack(), gradients
+
+    def _batches(self, support_x, support_y, steps):
+        """A function from the number of a step to its `(x, y)`."""
+        size = self.inner_batch_size
+        if size is None:
+            return lambda number: (support_x, support_y)
+        rows = mini_batches(tf.shape(support_x)[0], steps, size)
+        return lambda number: [
+            tf.gather(part, rows[number]) for part in (support_x, support_y)
+        ]
 
     def _replay(self, parts, cell_weights, losses, steps):
         """The states of the cell after each step, for one block of weights.
