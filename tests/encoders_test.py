@@ -66,3 +66,8 @@ def test_a_residual_block_comes_back(tmp_path):
     encoder.save(tmp_path / "encoder.keras")
     loaded = keras.saving.load_model(tmp_path / "encoder.keras")
     np.testing.assert_allclose(loaded(images), expected, atol=1e-6)
+
+
+def test_augmented_conv5_needs_a_dense_layer():
+    with pytest.raises(ValueError, match="`units` must hold the width"):
+        km.encoders.augmented_conv5(units=())

@@ -11,3 +11,4 @@ NICHOL = "Nichol, Achiam and Schulman, On First-Order Meta-Learning Algorithms, 
 SNELL = "Snell, Swersky and Zemel, Prototypical Networks for Few-shot Learning, NIPS 2017"
 SANTORO = "Santoro, Bartunov, Botvinick, Wierstra and Lillicrap, Meta-Learning with Memory-Augmented Neural Networks, ICML 2016"
 MUNKHDALAI = "Munkhdalai and Yu, Meta Networks, ICML 2017"
+RAVI = "Ravi and Larochelle, Optimization as a Model for Few-Shot Learning, ICLR 2017"
