@@ -30,6 +30,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.gradient_family
 	$(RUN) -m benchmarks.memory_family
 	$(RUN) -m benchmarks.meta_network
+	$(RUN) -m benchmarks.meta_lstm
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

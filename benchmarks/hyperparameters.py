@@ -38,3 +38,6 @@ NTM_CLIP, NTM_LEAST_WEIGHT = 20.0, 1e-12
 # below exp(-SMALL_GRADIENT) count as small to the generators, and this
 # epsilon keeps the logarithm of zero from arising.
 META_CLIP, SMALL_GRADIENT, GRADIENT_EPSILON = 10.0, 7, 2.0**-52
+
+# LSTM meta-learner: the same two numbers.
+META_LSTM_CLIP, META_LSTM_SMALL = 0.25, 10

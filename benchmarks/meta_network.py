@@ -4,21 +4,16 @@ The setting is that of Munkhdalai and Yu (2017) for Omniglot.
 `benchmarks/README.md` is the manual.
 """
 
+from benchmarks import against_torch
 from benchmarks.hyperparameters import META_CLIP
 from benchmarks.meta_network_cases import GENERATORS, Case
 from benchmarks.peers.torch_meta_network import torch_step
 from benchmarks.training_steps import (
-    Variant,
     build_keras_model,
     keras_batch,
     keras_training_step,
     make_episodes,
-    make_parser,
-    measure,
-    print_results,
-    print_targets,
 )
-from benchmarks.workers import machine, require_torch, write_json
 
 # The last kernel of each generator is multiplied by the first number, and its
 # last bias is the second one: the first fast weights are then small and
@@ -28,22 +23,12 @@ from benchmarks.workers import machine, require_torch, write_json
 # gradient.
 FAST_SCALE, FAST_BIAS = 0.002, 0.002
 
-DEFAULT_THREADS = "default threads"
-AGAINST_TUNED = "times faster than PyTorch, tuned"
-AGAINST_UNTUNED = "times faster than PyTorch, untuned"
-AGAINST_DEFAULT = "times faster than with default threads"
-TARGETS = {AGAINST_TUNED: 1.5}
-
 
 def variants():
     """All rows of the table."""
-    return [
-        Variant("ours", "", "", False, side_by_side_keras_step, ()),
-        Variant("ours", "", "", True, side_by_side_keras_step, ()),
-        Variant("ours", "", DEFAULT_THREADS, False, keras_step, ()),
-        Variant("torch", "", "", True, torch_step, ()),
-        Variant("torch", "", "", False, torch_step, ()),
-    ]
+    return against_torch.variants(
+        side_by_side_keras_step, keras_step, torch_step
+    )
 
 
 def keras_model(case):
@@ -132,50 +117,10 @@ def side_by_side_keras_step(case, weights):
     return keras_step(case, weights)
 
 
-def ratios(results):
-    """How ours (untuned, with its threads set) compares with the other rows.
-
-    Args:
-        results: Dict from variants to their numbers.
-
-    Returns:
-        Dict from a text to a ratio.
-    """
-    found = {
-        (row.side, row.details, row.tuned): numbers["milliseconds"]
-        for row, numbers in results.items()
-    }
-    others = {
-        AGAINST_TUNED: ("torch", "", True),
-        AGAINST_UNTUNED: ("torch", "", False),
-        AGAINST_DEFAULT: ("ours", DEFAULT_THREADS, False),
-    }
-    ours = found["ours", "", False]
-    return {text: found[row] / ours for text, row in others.items()}
-
-
 def main(arguments=None):
-    options = make_parser("meta_network", __doc__).parse_args(arguments)
-    require_torch()
-    case = Case()
-    if options.quick:
-        options.rounds, options.seconds = 1, 0.1
-        case = case.quick()
-    facts = machine()
-    print(", ".join(f"{name} {value}" for name, value in facts.items()))
-    print(f"\n{case}\n", flush=True)
-    given = (case, initial_weights(case))
-    results = measure(variants(), given, options.rounds, options.seconds)
-    print_results(results)
-    found = ratios(results)
-    print_targets(found, TARGETS)
-    stored = {
-        "case": str(case),
-        "variants": {str(row): value for row, value in results.items()},
-        "ratios": found,
-        "targets": TARGETS,
-    }
-    write_json(options.json, {"machine": facts, **stored})
+    against_torch.run(
+        "meta_network", __doc__, Case(), initial_weights, variants(), arguments
+    )
 
 
 if __name__ == "__main__":

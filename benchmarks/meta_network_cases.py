@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import numpy as np
-
 from benchmarks.hyperparameters import FILTERS
-from benchmarks.training_steps import Setting, make_episodes
+from benchmarks.training_steps import Setting
 
 # Blocks of convolution and max-pool in both networks.
 BLOCKS = 5
@@ -69,23 +67,3 @@ class Case:
             f"{self.filters} filters, generators of {self.generator_units} "
             "units"
         )
-
-
-def peer_batches(case):
-    """What the peers train on.
-
-    Args:
-        case: `Case`.
-
-    Returns:
-        List of pairs, float32: support `(tasks, way, 1, 28, 28)`, one example
-        of each class, and queries `(tasks, way * queries, 1, 28, 28)`, class
-        by class.
-    """
-
-    def images(batches):
-        first = np.moveaxis(batches, -1, -3)
-        return first.reshape(*first.shape[:2], -1, *first.shape[-3:])
-
-    support, queries = map(images, make_episodes(case.setting))
-    return list(zip(support, queries, strict=True))

@@ -133,6 +133,22 @@ def keras_batch(support, query):
     return episode, one_hot(queries)
 
 
+def channels_first_batches(setting):
+    """The episodes of `make_episodes` for the peers in PyTorch.
+
+    Returns:
+        List of pairs, float32: support `(tasks, way * shot, 1, 28, 28)` and
+        queries `(tasks, way * queries, 1, 28, 28)`, class by class.
+    """
+
+    def images(batches):
+        first = np.moveaxis(batches, -1, -3)
+        return first.reshape(*first.shape[:2], -1, *first.shape[-3:])
+
+    support, queries = map(images, make_episodes(setting))
+    return list(zip(support, queries, strict=True))
+
+
 def build_keras_model(model):
     """Builds a model of images."""
     images = (None, None, SIZE, SIZE, 1)

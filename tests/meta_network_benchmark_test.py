@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    against_torch,
     meta_network,
     meta_network_cases,
     training_steps,
@@ -50,7 +51,7 @@ def test_pytorch_has_our_gradients(case, float64):
     assert all(np.any(gradient) for gradient in gradients)
 
     tensors = torch_meta_network.torch_weights(weights)
-    batch = meta_network_cases.peer_batches(case)[0]
+    batch = training_steps.channels_first_batches(case.setting)[0]
     found = torch_meta_network.torch_backward(
         case.named(tensors),
         *(torch.from_numpy(images.astype("float64")) for images in batch),
@@ -75,11 +76,11 @@ def test_a_quick_run_compares_the_losses_of_all_rows(tmp_path, capsys):
     path = tmp_path / "results.json"
     meta_network.main(["--quick", "--json", str(path)])
     printed = capsys.readouterr().out
-    assert meta_network.AGAINST_TUNED in printed
+    assert against_torch.AGAINST_TUNED in printed
     stored = json.loads(path.read_text())
     rows = [str(row) for row in meta_network.variants()]
     assert list(stored["variants"]) == rows
-    assert stored["targets"] == meta_network.TARGETS
+    assert stored["targets"] == against_torch.TARGETS
     for row, numbers in stored["variants"].items():
         # The steps train: the weights of the third are not those of the first.
         assert len(set(numbers["losses"])) == workers.LOSSES, row
@@ -92,12 +93,12 @@ def test_the_ratios_are_of_ours_with_its_threads_set():
     results = {
         row: {"milliseconds": number} for row, number in milliseconds.items()
     }
-    assert meta_network.ratios(results) == {
-        meta_network.AGAINST_TUNED: 1.6,
-        meta_network.AGAINST_UNTUNED: 2.0,
-        meta_network.AGAINST_DEFAULT: 1.2,
+    assert against_torch.ratios(results) == {
+        against_torch.AGAINST_TUNED: 1.6,
+        against_torch.AGAINST_UNTUNED: 2.0,
+        against_torch.AGAINST_DEFAULT: 1.2,
     }
-    assert set(meta_network.TARGETS) <= set(meta_network.ratios(results))
+    assert set(against_torch.TARGETS) <= set(against_torch.ratios(results))
 
 
 def test_the_setting_is_that_of_the_paper():

@@ -13,6 +13,7 @@ FILES = {
     "gradient_family_benchmark_test",
     "interrupts_test",
     "memory_family_benchmark_test",
+    "meta_lstm_benchmark_test",
     "meta_network_benchmark_test",
     "multi_worker_test",
     "progress_test",

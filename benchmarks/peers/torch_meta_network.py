@@ -17,8 +17,8 @@ from benchmarks.hyperparameters import (
     META_CLIP,
     SMALL_GRADIENT,
 )
-from benchmarks.meta_network_cases import peer_batches
 from benchmarks.peers.torch_layers import torch_layout
+from benchmarks.training_steps import channels_first_batches
 from benchmarks.workers import Step
 
 
@@ -243,7 +243,10 @@ def torch_step(case, weights):
         learned, LEARNING_RATE, ADAM_DECAYS, ADAM_EPSILON
     )
     batches = itertools.cycle(
-        [tuple(map(torch.from_numpy, batch)) for batch in peer_batches(case)]
+        [
+            tuple(map(torch.from_numpy, batch))
+            for batch in channels_first_batches(case.setting)
+        ]
     )
 
     def run():
