@@ -51,7 +51,7 @@ def test_serve_saved_model(tmp_path):
 
 
 def test_zero_shot_letters():
-    out = run("zero_shot_letters.py", "--episodes", "20")
+    out = run("zero_shot_letters.py", "--episodes", "8")
     five, *_ = out.split("20 letters")
     accuracy, interval = five.splitlines()[1].split("%")[0].split("±")
     # Well above chance, on words that were never seen together.
