@@ -33,6 +33,7 @@ CASES = {
     "memory_augmented_network_letters",
     "memory_augmented_network_lstm",
     "memory_augmented_network_ntm",
+    "meta_lstm",
     "meta_network",
     "meta_sgd",
     "reptile",
@@ -96,6 +97,14 @@ TESTS = {
     "memory_augmented_network_test": {
         "test_an_encoder_may_stand_in_front",
     },
+    "meta_lstm_test": {
+        "test_a_task_that_is_not_finite_is_named_and_changes_nothing",
+        "test_fixed_gates_are_gradient_descent",
+        "test_it_trains_saves_and_goes_on",
+        "test_mini_batches_and_blocks_change_nothing",
+        "test_steps_and_meta_gradient_are_those_of_the_vector",
+        "test_the_meta_gradient_is_that_of_the_steps_written_out",
+    },
     "meta_network_test": {
         "test_a_network_may_begin_with_layers_that_have_slow_weights_only",
         "test_a_task_that_turns_nan_is_named",
@@ -103,6 +112,7 @@ TESTS = {
         "test_gradients_are_data_to_the_meta_gradient",
         "test_it_is_the_algorithm_an_example_at_a_time",
         "test_options_come_back",
+        "test_the_logs_tell_what_slow_weights_do_alone",
         "test_the_loss_that_is_logged_is_that_of_the_queries",
         "test_the_verification_is_trained_by_its_own_loss",
         "test_without_fast_weights_of_the_task",
