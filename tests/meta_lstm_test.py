@@ -213,7 +213,7 @@ def test_batch_norm_averages_the_moments_of_the_steps_alone(double):
     close(predictions[:, :1], alone, 1e-12)
 
 
-def test_mini_batches_and_blocks_change_nothing(double, monkeypatch):
+def test_blocks_change_nothing_of_the_meta_gradient(double, monkeypatch):
     """The meta-gradient by blocks of weights is that of all at once."""
     episode, query_y = picture_episode()
     found = []

@@ -101,7 +101,7 @@ TESTS = {
         "test_a_task_that_is_not_finite_is_named_and_changes_nothing",
         "test_fixed_gates_are_gradient_descent",
         "test_it_trains_saves_and_goes_on",
-        "test_mini_batches_and_blocks_change_nothing",
+        "test_blocks_change_nothing_of_the_meta_gradient",
         "test_steps_and_meta_gradient_are_those_of_the_vector",
         "test_the_meta_gradient_is_that_of_the_steps_written_out",
     },
