@@ -122,6 +122,9 @@ TESTS = {
         "test_the_meta_gradient_is_that_of_finite_differences",
         "test_the_rates_are_trained_saved_and_exported",
     },
+    "mini_imagenet_test": {
+        "test_the_recipe_runs_when_the_photographs_are_there",
+    },
     "ntm_cell_test": {
         "test_a_model_is_saved_and_loaded",
         "test_gradients_equal_finite_differences",

@@ -10,21 +10,37 @@ def _loaders():
     return data
 
 
-def cub_folder():
-    """The folder where the files of CUB-200-2011 must lie."""
+def own_files(name):
+    """The folder where the files of a data set that you bring must lie."""
     from keras_meta.data.cache import cache_folder
 
-    return cache_folder().parent / "datasets" / "CUB_200_2011"
+    return cache_folder().parent / "datasets" / name
+
+
+def cub_folder():
+    """The folder where the files of CUB-200-2011 must lie."""
+    return own_files("CUB_200_2011")
+
+
+def _check_not_turned(dataset, what, rotations):
+    """Raises a ValueError for rotations of what has none as classes."""
+    if rotations:
+        raise ValueError(
+            f"`rotations` must be False (`--no-rotations`) for {dataset!r}, "
+            f"whose examples are {what}. Received: rotations={rotations!r}"
+        )
 
 
 def _load_cub(split, rotations):
-    if rotations:
-        raise ValueError(
-            "`rotations` must be False (`--no-rotations`) for 'cub', whose "
-            "examples are features and cannot be turned. Received: "
-            f"rotations={rotations!r}"
-        )
+    _check_not_turned("cub", "features and cannot be turned", rotations)
     return _loaders().load_cub(cub_folder(), split)
+
+
+def _load_mini_imagenet(split, rotations):
+    _check_not_turned(
+        "mini-imagenet", "photographs, which show the same turned", rotations
+    )
+    return _loaders().load_mini_imagenet(own_files("mini_imagenet"), split)
 
 
 # Loaders by name: (split, rotations) -> (examples, labels).
@@ -52,6 +68,7 @@ DATASETS = {
         split, rotations, protocol="combinations"
     ),
     "cub": _load_cub,
+    "mini-imagenet": _load_mini_imagenet,
 }
 # Not every data set has all of them.
 SPLITS = ("train", "validation", "test", "trainval")

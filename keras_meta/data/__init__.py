@@ -8,6 +8,7 @@ from keras_meta.data.episodes import episode_dataset, label_groups
 from keras_meta.data.glyph_descriptions import describe_glyphs, glyph_words
 from keras_meta.data.glyphs import load_glyphs
 from keras_meta.data.image_folders import load_image_folder
+from keras_meta.data.mini_imagenet import load_mini_imagenet
 from keras_meta.data.omniglot import load_omniglot
 from keras_meta.data.pairs import pair_dataset
 from keras_meta.data.rotations import rotations_as_classes

@@ -51,6 +51,8 @@ NAMES = (
     "meta_network_omniglot_20way_slow_encoder",
     "meta_lstm_omniglot_5way",
     "meta_lstm_omniglot_20way",
+    "meta_lstm_mini_imagenet_5way_1shot",
+    "meta_lstm_mini_imagenet_5way_5shot",
     "maml_omniglot_5way",
     "maml_omniglot_20way",
     "maml_omniglot_5way_random1200",
