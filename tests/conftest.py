@@ -17,8 +17,6 @@ import keras_meta
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
-# The graphs of tests run for milliseconds: to optimize them takes longer.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 # Two logical CPUs, so that replicas run on any machine.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
