@@ -202,6 +202,8 @@ CASES = [
         lambda **kw: km.models.MetaLSTM(small_network(), inner_steps=3, **kw),
         any_way=False,
         label_symmetric=False,
+        # Of `GradientBasedModel`, which MAML is tested for.
+        variant=True,
     ),
     Case(
         "anil",
