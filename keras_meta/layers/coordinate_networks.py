@@ -16,28 +16,29 @@ from keras_meta.layers.coordinate_blocks import in_blocks
 from keras_meta.layers.forget_gate import open_forget_gate
 from keras_meta.serialization import register
 
-# `k` of Munkhdalai and Yu: gradients below exp(-7) count as small.
+# `k` of Munkhdalai and Yu.
 SMALL = 7
 # The machine epsilon of float64.
 EPSILON = 2.0**-52
 
 
-def log_and_sign(gradients):
-    """A gradient as its magnitude and its sign.
+def log_and_sign(gradients, small=SMALL):
+    """A gradient as its magnitude and its sign, both of moderate size.
 
-    `[max(log(|g| + eps) / 7, -1), clip(g e^7, -1, 1)]` (Andrychowicz et al.
-    2016, appendix A, with p = 7 as in the code of Munkhdalai and Yu), where
-    `eps` keeps `log 0` from arising.
+    `[max(log(|g| + eps) / p, -1), clip(g e^p, -1, 1)]` (Andrychowicz et al.
+    2016, appendix A), where `eps` keeps `log 0` from arising.
 
     Args:
         gradients: Tensor `(...)`.
+        small: `p`: magnitudes below `exp(-p)` count as small; 7 as in the
+            code of Munkhdalai and Yu.
 
     Returns:
         Two tensors of that shape: the first at least -1, the second in
         [-1, 1].
     """
-    logs = ops.log(ops.abs(gradients) + EPSILON) / SMALL
-    signs = ops.clip(gradients * math.exp(SMALL), -1, 1)
+    logs = ops.log(ops.abs(gradients) + EPSILON) / small
+    signs = ops.clip(gradients * math.exp(small), -1, 1)
     return ops.maximum(logs, -1), signs
 
 

@@ -1,41 +1,16 @@
 """The LSTM that updates the weights of a learner (Ravi, Larochelle, 2017)."""
 
-import math
-
 import keras
 from keras import ops
 
 from keras_meta.checks import check_choice, check_integer
+from keras_meta.layers.coordinate_networks import log_and_sign
 from keras_meta.ops import HALF_PRECISION
 from keras_meta.serialization import register
 
-# `p` of Ravi and Larochelle: magnitudes below exp(-10) count as small.
+# `p` of Ravi and Larochelle.
 SMALL = 10
 FEEDBACKS = ("gates", "logits")
-
-
-def magnitude_and_sign(values):
-    """A number as its magnitude and its sign, both of moderate size.
-
-    `(log|x| / 10, sign x)` if `|x| >= exp(-10)`, else `(-1, x exp(10))`
-    (Andrychowicz et al. 2016, appendix A, with p = 10).
-
-    Args:
-        values: Tensor `(...)`.
-
-    Returns:
-        Tensor `(2, ...)`.
-    """
-    size = ops.abs(values)
-    large = size >= math.exp(-SMALL)
-    # The branch that is not taken must be finite as well as its derivative.
-    logs = ops.log(ops.where(large, size, ops.ones_like(size))) / SMALL
-    return ops.stack(
-        [
-            ops.where(large, logs, -ops.ones_like(size)),
-            ops.where(large, ops.sign(values), values * math.exp(SMALL)),
-        ]
-    )
 
 
 @register
@@ -45,7 +20,8 @@ class MetaLSTMCell(keras.layers.Layer):
     All `P` weights of the learner are updated alike, each by its own gradient
     (Ravi and Larochelle 2017, "Optimization as a Model for Few-Shot
     Learning", section 3). With `L`, `g` the loss and its gradient at `c`, and
-    `pre` = `magnitude_and_sign`:
+    `pre(x)` the pair `(log|x| / 10, sign x)`, or `(-1, e^10 x)` where `|x| <
+    e^-10`:
 
         u = [pre(L), pre(g)]
         h = LSTM(u)                        of Keras' gate order i, f, g, o
@@ -146,8 +122,9 @@ class MetaLSTMCell(keras.layers.Layer):
         """
         gradients = ops.stop_gradient(gradients)
         # Features are rows, so gates are parts of a tensor without a copy.
-        seen_loss = magnitude_and_sign(ops.stop_gradient(loss))[:, None]
-        seen = magnitude_and_sign(gradients)
+        loss = ops.stop_gradient(loss)
+        seen_loss = ops.stack(log_and_sign(loss, SMALL))[:, None]
+        seen = ops.stack(log_and_sign(gradients, SMALL))
         weights, fed_back = state[:1], state[1:3]
         kernels = ops.concatenate(
             [self.forget_kernel, self.input_kernel], axis=1
