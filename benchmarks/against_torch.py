@@ -6,6 +6,7 @@ from benchmarks.training_steps import (
     measure,
     print_results,
     print_targets,
+    side_by_side,
 )
 from benchmarks.workers import machine, require_torch, write_json
 
@@ -16,17 +17,16 @@ AGAINST_DEFAULT = "times faster than with default threads"
 TARGETS = {AGAINST_TUNED: 1.5}
 
 
-def variants(side_by_side_keras_step, keras_step, torch_step):
+def variants(keras_step, torch_step):
     """All rows of the table.
 
     Args:
-        side_by_side_keras_step: Builds our step, with its threads set.
-        keras_step: The same with TensorFlow's default threads.
+        keras_step: Builds our step.
         torch_step: Builds the step in PyTorch.
     """
     return [
-        Variant("ours", "", "", False, side_by_side_keras_step, ()),
-        Variant("ours", "", "", True, side_by_side_keras_step, ()),
+        Variant("ours", "", "", False, side_by_side, (keras_step,)),
+        Variant("ours", "", "", True, side_by_side, (keras_step,)),
         Variant("ours", "", DEFAULT_THREADS, False, keras_step, ()),
         Variant("torch", "", "", True, torch_step, ()),
         Variant("torch", "", "", False, torch_step, ()),

@@ -46,6 +46,7 @@ from benchmarks.training_steps import (
     measure,
     print_results,
     print_targets,
+    side_by_side,
 )
 from benchmarks.workers import machine, require_torch, write_json
 
@@ -101,7 +102,7 @@ def variants(case, absent=()):
         absent: Sides that are left out.
     """
     rows = [
-        Variant("ours", "", "", tuned, side_by_side_keras_step, ())
+        Variant("ours", "", "", tuned, side_by_side, (keras_step,))
         for tuned in (False, True)
     ]
     rows.append(Variant("ours", "", "default threads", False, keras_step, ()))
@@ -173,17 +174,6 @@ def keras_step(case, weights):
         keras_batch(*make_episodes(case.setting)),
         optimizer=optimizer,
     )
-
-
-def side_by_side_keras_step(case, weights):
-    """Our outer step, with a core for each task.
-
-    It must run in a process in which TensorFlow has run no operation yet.
-    """
-    from keras_meta.threads import set_threads
-
-    set_threads(side_by_side=True)
-    return keras_step(case, weights)
 
 
 def ratios(results):

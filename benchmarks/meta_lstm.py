@@ -12,6 +12,7 @@ from benchmarks.peers.torch_meta_lstm import torch_step
 from benchmarks.training_steps import (
     Setting,
     build_keras_model,
+    copy_to_keras,
     keras_batch,
     keras_training_step,
     make_episodes,
@@ -48,9 +49,7 @@ class Case:
 
 def variants():
     """All rows of the table."""
-    return against_torch.variants(
-        side_by_side_keras_step, keras_step, torch_step
-    )
+    return against_torch.variants(keras_step, torch_step)
 
 
 def keras_model(case):
@@ -86,15 +85,14 @@ def initial_weights(case, seed=1):
     keras.utils.set_random_seed(seed)
     return [
         keras.ops.convert_to_numpy(variable).astype("float32")
-        for variable in keras_model(case).learned_variables
+        for variable in keras_model(case).trainable_variables
     ]
 
 
 def filled_model(case, weights):
     """Our model with the given weights, built."""
     model = keras_model(case)
-    for variable, weight in zip(model.learned_variables, weights, strict=True):
-        variable.assign(weight)
+    copy_to_keras(weights, model)
     return model
 
 
@@ -108,17 +106,6 @@ def keras_step(case, weights):
         keras_batch(*make_episodes(case.setting)),
         clip_norm=META_LSTM_CLIP,
     )
-
-
-def side_by_side_keras_step(case, weights):
-    """Our training step, with one thread for each operation.
-
-    It must run in a process in which TensorFlow has run no operation yet.
-    """
-    from keras_meta.threads import set_threads
-
-    set_threads(side_by_side=True)
-    return keras_step(case, weights)
 
 
 def main(arguments=None):

@@ -26,9 +26,7 @@ FAST_SCALE, FAST_BIAS = 0.002, 0.002
 
 def variants():
     """All rows of the table."""
-    return against_torch.variants(
-        side_by_side_keras_step, keras_step, torch_step
-    )
+    return against_torch.variants(keras_step, torch_step)
 
 
 def keras_model(case):
@@ -104,17 +102,6 @@ def keras_step(case, weights):
         keras_batch(*make_episodes(case.setting)),
         clip_norm=META_CLIP,
     )
-
-
-def side_by_side_keras_step(case, weights):
-    """Our training step, with one thread for each operation.
-
-    It must run in a process in which TensorFlow has run no operation yet.
-    """
-    from keras_meta.threads import set_threads
-
-    set_threads(side_by_side=True)
-    return keras_step(case, weights)
 
 
 def main(arguments=None):

@@ -133,22 +133,6 @@ def keras_batch(support, query):
     return episode, one_hot(queries)
 
 
-def channels_first_batches(setting):
-    """The episodes of `make_episodes` for the peers in PyTorch.
-
-    Returns:
-        List of pairs, float32: support `(tasks, way * shot, 1, 28, 28)` and
-        queries `(tasks, way * queries, 1, 28, 28)`, class by class.
-    """
-
-    def images(batches):
-        first = np.moveaxis(batches, -1, -3)
-        return first.reshape(*first.shape[:2], -1, *first.shape[-3:])
-
-    support, queries = map(images, make_episodes(setting))
-    return list(zip(support, queries, strict=True))
-
-
 def build_keras_model(model):
     """Builds a model of images."""
     images = (None, None, SIZE, SIZE, 1)
@@ -206,6 +190,19 @@ def keras_training_step(
         return float(run())
 
     return Step(run, reported_loss)
+
+
+def side_by_side(case, weights, build):
+    """`build(case, weights)` with one thread for each operation.
+
+    What does not depend on each other, tasks of a meta-batch say, then has a
+    core each. It must run in a process in which TensorFlow has run no
+    operation yet.
+    """
+    from keras_meta.threads import set_threads
+
+    set_threads(side_by_side=True)
+    return build(case, weights)
 
 
 def measure(rows, given, rounds, seconds, tolerances=LOSS_TOLERANCES):

@@ -4,20 +4,16 @@ The network is a function of a list of tensors, and `autograd` goes back through
 the cell of all steps; losses and gradients of the steps are detached.
 """
 
-import itertools
+import functools
 import math
 
 from benchmarks.hyperparameters import (
-    ADAM_DECAYS,
-    ADAM_EPSILON,
-    LEARNING_RATE,
     META_LSTM_CLIP,
     META_LSTM_SMALL,
     NORM_EPSILON,
 )
 from benchmarks.peers.torch_layers import torch_layout
-from benchmarks.training_steps import channels_first_batches
-from benchmarks.workers import Step
+from benchmarks.peers.torch_training_step import torch_training_step
 
 # The weights of the cell, in the order that ours has them.
 CELL = (
@@ -178,24 +174,10 @@ def torch_step(case, weights):
         case: `benchmarks.meta_lstm.Case`.
         weights: The initial weights, as ours has them.
     """
-    import torch
-
     learned = torch_weights(weights)
-    optimizer = torch.optim.Adam(
-        learned, LEARNING_RATE, ADAM_DECAYS, ADAM_EPSILON
+    return torch_training_step(
+        learned,
+        functools.partial(torch_backward, case, learned),
+        case.setting,
+        clip_norm=META_LSTM_CLIP,
     )
-    batches = itertools.cycle(
-        [
-            tuple(map(torch.from_numpy, batch))
-            for batch in channels_first_batches(case.setting)
-        ]
-    )
-
-    def run():
-        optimizer.zero_grad()
-        loss = torch_backward(case, learned, *next(batches))
-        torch.nn.utils.clip_grad_norm_(learned, META_LSTM_CLIP)
-        optimizer.step()
-        return loss
-
-    return Step(run, lambda: float(run()))

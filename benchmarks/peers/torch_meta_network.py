@@ -5,21 +5,17 @@ weights are made of; `vmap` over the queries gives each its own fast weights.
 Networks are functions of lists of kernels.
 """
 
-import itertools
+import functools
 import math
 
 from benchmarks.hyperparameters import (
-    ADAM_DECAYS,
-    ADAM_EPSILON,
     COSINE_EPSILON,
     GRADIENT_EPSILON,
-    LEARNING_RATE,
     META_CLIP,
     SMALL_GRADIENT,
 )
 from benchmarks.peers.torch_layers import torch_layout
-from benchmarks.training_steps import channels_first_batches
-from benchmarks.workers import Step
+from benchmarks.peers.torch_training_step import torch_training_step
 
 
 def torch_outputs(images, slow, fast=None):
@@ -235,25 +231,10 @@ def torch_step(case, weights):
         case: `benchmarks.meta_network_cases.Case`.
         weights: The initial weights, as ours has them.
     """
-    import torch
-
     weights = torch_weights(weights)
-    named, learned = case.named(weights), weights[:-1]
-    optimizer = torch.optim.Adam(
-        learned, LEARNING_RATE, ADAM_DECAYS, ADAM_EPSILON
+    return torch_training_step(
+        weights[:-1],
+        functools.partial(torch_backward, case.named(weights)),
+        case.setting,
+        clip_norm=META_CLIP,
     )
-    batches = itertools.cycle(
-        [
-            tuple(map(torch.from_numpy, batch))
-            for batch in channels_first_batches(case.setting)
-        ]
-    )
-
-    def run():
-        optimizer.zero_grad()
-        loss = torch_backward(named, *next(batches))
-        torch.nn.utils.clip_grad_norm_(learned, META_CLIP)
-        optimizer.step()
-        return loss
-
-    return Step(run, lambda: float(run()))

@@ -6,22 +6,10 @@ A peer is a function `(case, network) -> meta_gradient`. The function
 `grad` of the network's parameters, and returns the mean loss of the queries.
 """
 
-import itertools
-
 from benchmarks.gradient_cases import REPTILE, labels
-from benchmarks.hyperparameters import (
-    ADAM_DECAYS,
-    ADAM_EPSILON,
-    LEARNING_RATE,
-    USUAL,
-)
-from benchmarks.peers.torch_layers import (
-    copy_to_torch,
-    torch_conv4,
-    torch_images,
-)
-from benchmarks.training_steps import make_episodes
-from benchmarks.workers import Step
+from benchmarks.hyperparameters import USUAL
+from benchmarks.peers.torch_layers import copy_to_torch, torch_conv4
+from benchmarks.peers.torch_training_step import torch_training_step
 
 
 def torch_network(case, weights, channels_last=False):
@@ -57,22 +45,12 @@ def torch_step(case, weights, method, channels_last):
     import torch
 
     network = torch_network(case, weights, channels_last)
-    optimizer = torch.optim.Adam(
-        network.parameters(), LEARNING_RATE, ADAM_DECAYS, ADAM_EPSILON
-    )
+    optimizer = None
     if case.method == REPTILE:
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    meta_gradient = method(case, network)
-    support, query = (
-        torch_images(images).flatten(2, 3)
-        for images in make_episodes(case.setting)
+    return torch_training_step(
+        list(network.parameters()),
+        method(case, network),
+        case.setting,
+        optimizer,
     )
-    batches = itertools.cycle(list(zip(support, query, strict=True)))
-
-    def run():
-        optimizer.zero_grad()
-        loss = meta_gradient(*next(batches))
-        optimizer.step()
-        return loss
-
-    return Step(run, lambda: float(run()))
