@@ -182,7 +182,9 @@ def _five_way(characters):
             characters,
             published=published,
             compared_with=tuple(other for other in names if other != name),
-            steps=16_000 if kind is NTM or characters.harder else 32_000,
+            steps=16_000
+            if kind is NTM or characters is BY_ALPHABET
+            else 32_000,
         )
         for name, kind, published in zip(
             names,
