@@ -38,7 +38,9 @@ def _load_cub(split, rotations):
 
 def _load_mini_imagenet(split, rotations):
     _check_not_turned(
-        "mini-imagenet", "photographs, which show the same turned", rotations
+        "mini-imagenet",
+        "photographs, and a turned one is of the same class",
+        rotations,
     )
     return _loaders().load_mini_imagenet(own_files("mini_imagenet"), split)
 
