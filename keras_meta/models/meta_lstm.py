@@ -170,7 +170,8 @@ class MetaLSTM(GradientBasedModel):
             return weights, backward
 
         start, cell_weights = self._parts(learned)
-        return self._divide(descended(start, *cell_weights)), after
+        weights = descended(start, *cell_weights)
+        return self._divide(weights, learned), after
 
     def read_gates(self, support_x, support_y):
         """The gates of each step of `adapt`, averaged over each weight.
@@ -244,7 +245,7 @@ class MetaLSTM(GradientBasedModel):
 
         def step(number, now):
             cell_states, state, losses, gradients = now
-            weights = self._divide(_joined(cell_states[:, :1], start))
+            weights = self._divide(_joined(cell_states[:, :1], start), learned)
             loss, found, state = loss_and_gradients(
                 self.network,
                 self.inner_loss,
@@ -345,15 +346,12 @@ class MetaLSTM(GradientBasedModel):
             [tf.cast(tf.reshape(t, (-1,)), dtype) for t in tensors], axis=0
         )
 
-    def _divide(self, vector):
-        """The weights whose numbers are a vector `(P,)`."""
+    def _divide(self, vector, learned):
+        """The weights whose numbers are a vector `(P,)`, like `learned`."""
+        parts = tf.split(vector, self._sizes)
         return [
-            tf.cast(tf.reshape(part, variable.shape), variable.dtype)
-            for part, variable in zip(
-                tf.split(vector, self._sizes),
-                self.network.trainable_variables,
-                strict=True,
-            )
+            tf.cast(tf.reshape(part, weight.shape), weight.dtype)
+            for part, weight in zip(parts, learned, strict=False)
         ]
 
     def get_config(self):

@@ -36,10 +36,13 @@ def export(model, filepath, verbose=False):
     archive = keras.export.ExportArchive()
     archive.track(model)
     _add_signatures(archive, model)
+    # The gradients inside `adapt` are part of its graph. Those of layers that
+    # define their own would be stored for training, which no signature does.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         part = pathlib.Path(folder) / path.name
-        archive.write_out(str(part), verbose=verbose)
+        archive.write_out(str(part), options, verbose=verbose)
         os.rename(part, path)
 
 
