@@ -357,7 +357,8 @@ def trained(case, statistics="running"):
     return model
 
 
-shared = functools.cache(trained)
+# The models of one case at a time.
+shared = functools.lru_cache(maxsize=4)(trained)
 
 
 @pytest.fixture
@@ -506,7 +507,7 @@ def test_a_saved_model_works_in_a_process_with_tensorflow_only(
     for number in range(2):
         way = 4 + number if case.any_way else 4
         episode, _ = draw(2 + number, way, 1 + number, queries=1 + 2 * number)
-        probabilities = model.probabilities(model.predict(episode, verbose=0))
+        probabilities = model.probabilities(predict(model, episode))
         np.savez(f"{path}_{number}.npz", probabilities=probabilities, **episode)
     assert serve(path) == "served"
 

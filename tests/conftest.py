@@ -17,6 +17,12 @@ import keras_meta
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
+# XLA's code need not be fast here, and compiles in less time.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true",
+)
 # Two logical CPUs, so that replicas run on any machine.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -31,16 +37,27 @@ def pytest_collection_modifyitems(items):
     `--dist worksteal` gives a process tests that follow each other.
     """
     files = {}
-
-    def place(item):
-        file = files.setdefault(item.path, len(files))
-        parameters = getattr(item, "callspec", None)
-        case = parameters and parameters.params.get("case")
-        return file, getattr(case, "name", "")
-
-    items.sort(key=place)
+    for item in items:
+        files.setdefault(item.path, len(files))
+    items.sort(key=lambda item: (files[item.path], _case(item)))
     for item in filter(is_slow, items):
         item.add_marker("slow")
+
+
+def _case(item):
+    """The name of the case that a test is of, or an empty string."""
+    parameters = getattr(item, "callspec", None)
+    case = parameters and parameters.params.get("case")
+    return getattr(case, "name", "")
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Frees the models of a file or case, which are cycles, at its end."""
+    if nextitem is None or (item.path, _case(item)) != (
+        nextitem.path,
+        _case(nextitem),
+    ):
+        gc.collect()
 
 
 def pytest_collection_finish():

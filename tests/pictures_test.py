@@ -1,9 +1,10 @@
 """Pictures depend on what a model's contract offers, not on its class."""
 
+import keras
 import numpy as np
 
 from keras_meta import distances, ops
-from keras_meta.models import EpisodicModel
+from keras_meta.models import EpisodicModel, MetaLSTM
 from zoo import pictures, streams
 
 
@@ -37,6 +38,14 @@ def test_a_task_may_be_a_tensor(tmp_path):
     episodes = stream.elements(seed=0).batch(1)
     paths = pictures.draw(NearestMean(), episodes, tmp_path)
     assert [path.stem for path in paths] == ["episode", "embeddings"]
+
+
+def test_the_gates_of_a_learned_optimizer_are_drawn(tmp_path):
+    stream = streams.Episodes("glyphs", way=2, shot=1, rotations=False)
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    episodes = stream.elements(seed=0).batch(1)
+    paths = pictures.draw(MetaLSTM(network, inner_steps=2), episodes, tmp_path)
+    assert [path.stem for path in paths] == ["episode", "gates"]
 
 
 def test_a_model_without_inner_steps_has_no_curves_to_draw(tmp_path):

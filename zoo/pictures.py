@@ -41,11 +41,12 @@ def draw(
     Returns:
         List of the paths, of those that the model has: `episode.png`,
         `embeddings.png`, `attention.png` (of the first query, if it reads
-        the support by attention), `pair_scores.png`, `adaptation.png` (of
-        the `curves`), `memory.png` (over a sequence, of a model that has
-        one), `copy.png` (of a plain model whose first layer has an
-        `NTMCell`), `learning_curves.png` and `instance_accuracy.png` (of a
-        model that was trained on sequences).
+        the support by attention), `gates.png` (of a learned
+        optimizer),
+        `pair_scores.png`, `adaptation.png` (of the `curves`), `memory.png`
+        (over a sequence, of a model that has one), `copy.png` (of a plain
+        model whose first layer has an `NTMCell`), `learning_curves.png` and
+        `instance_accuracy.png` (of a model that was trained on sequences).
     """
     directory = pathlib.Path(directory)
     first = keras.tree.map_structure(
@@ -117,6 +118,12 @@ def _of_one_task(model, inputs, query_y, method):
             drawn["query_x"][0],
             drawn["support_y"],
             query_y[0],
+        )
+    if model.read_gates is not None and model.evaluation_inner_steps:
+        gates = model.read_gates(inputs["support_x"], inputs["support_y"])
+        figures["gates"] = plots.plot_gates(
+            {key: ops.convert_to_numpy(gate) for key, gate in gates.items()},
+            [weight.path for weight in model.network.trainable_variables],
         )
     return figures
 

@@ -59,6 +59,9 @@ class EpisodicModel(ReplicatedFit):
     evaluation_inner_steps = None
     # A method `(examples, training=False) -> embeddings (tasks, n, dim)`.
     embed = None
+    # A method `(support_x, support_y) -> dict of gates`, if it learns how to
+    # update a network.
+    read_gates = None
     # How many times a query reads the support by attention, for a model with
     # a method `read_attention(task, query_x)`.
     attention_steps = 0
@@ -321,7 +324,7 @@ class EpisodicModel(ReplicatedFit):
             filepath: Folder to write; it must not exist.
             format: `"tf_saved_model"`; any other is left to
                 `keras.Model.export`, which knows `call` alone.
-            verbose: Whether Keras prints what it wrote.
+            verbose: Whether a line names what was written.
             input_signature: For other formats only.
             **kwargs: For other formats only.
 

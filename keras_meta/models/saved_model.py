@@ -2,9 +2,9 @@
 
 import os
 import pathlib
+import sys
 import tempfile
 
-import keras
 import tensorflow as tf
 
 
@@ -17,7 +17,7 @@ def export(model, filepath, verbose=False):
     Args:
         model: A built `EpisodicModel`.
         filepath: Folder to write; it must not exist.
-        verbose: Whether Keras prints what it wrote.
+        verbose: Whether a line names what was written.
 
     Raises:
         ValueError: If the folder exists, or the model is not built.
@@ -33,20 +33,30 @@ def export(model, filepath, verbose=False):
             "The model must be built before it is exported: fit it, load "
             "its weights or call it on a batch of episodes."
         )
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    _add_signatures(archive, model)
+    served = tf.Module()
+    # What the graphs read must belong to what is saved.
+    served.weights = [variable.value for variable in model.variables]
+    signatures = _signatures(model)
+    for name, function in signatures.items():
+        setattr(served, name, function)
     # The gradients inside `adapt` are part of its graph. Those of layers that
     # define their own would be stored for training, which no signature does.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         part = pathlib.Path(folder) / path.name
-        archive.write_out(str(part), options, verbose=verbose)
+        # Traced once: Keras' ExportArchive traces each function twice, and
+        # the call of the model too.
+        tf.saved_model.save(served, str(part), signatures, options)
         os.rename(part, path)
+    if verbose:
+        saved = f"Saved {', '.join(signatures)} in {str(path)!r}."
+        tf.print(saved, output_stream=sys.stdout)
 
 
-def _add_signatures(archive, model):
+def _signatures(model):
+    """Concrete functions by name, with every size open but an example's."""
+
     def spec(key):
         shape = (None, None, *model.example_shapes[key])
         return tf.TensorSpec(shape, name=key)
@@ -72,17 +82,18 @@ def _add_signatures(archive, model):
         task = parts["task"] if set(parts) == {"task"} else parts
         return served(task, query_x)
 
-    def add(name, function, specs):
+    def trace(function, specs):
         traced = tf.function(function, autograph=False)
-        concrete = traced.get_concrete_function(**specs)
-        archive.add_endpoint(name, traced)
-        return concrete.structured_outputs
+        return traced.get_concrete_function(**specs)
 
+    adapted = trace(adapt, support)
     # What `infer` takes is what a trace of `adapt` returned.
-    task = add("adapt", adapt, support)
     parts = {
         name: tf.TensorSpec(part.shape, part.dtype, name)
-        for name, part in task.items()
+        for name, part in adapted.structured_outputs.items()
     }
-    add("infer", infer, {**query, **parts})
-    add("serving_default", serve, {**support, **query})
+    return {
+        "serving_default": trace(serve, {**support, **query}),
+        "adapt": adapted,
+        "infer": trace(infer, {**query, **parts}),
+    }

@@ -49,6 +49,8 @@ NAMES = (
     "meta_network_omniglot_5way_slow_encoder",
     "meta_network_omniglot_20way",
     "meta_network_omniglot_20way_slow_encoder",
+    "prototypical_network_conv5_omniglot_random1200",
+    "prototypical_network_conv5_omniglot",
     "meta_lstm_omniglot_5way",
     "meta_lstm_omniglot_20way",
     "meta_lstm_mini_imagenet_5way_1shot",

@@ -1,9 +1,13 @@
-"""Meta Networks on Omniglot, with and without task-level fast weights."""
+"""Meta Networks on Omniglot, with and without task-level fast weights.
+
+A Prototypical Network of the same encoder, trained on the same episodes, shows
+what the encoder does without fast weights.
+"""
 
 import keras_meta as km
 from zoo.recipes.gradient_based import BY_ALPHABET, RANDOM_1200
 from zoo.recipes.omniglot import DRAWINGS_28
-from zoo.recipes.papers import MUNKHDALAI
+from zoo.recipes.papers import MUNKHDALAI, SNELL
 from zoo.recipes.recipe import Recipe, compared_with_paper
 
 FILTERS = 64
@@ -20,6 +24,33 @@ def _model(way, task_fast_weights):
         task_fast_weights=task_fast_weights,
         preprocessing=DRAWINGS_28,
         name="meta_network",
+    )
+
+
+def _prototypical_name(characters):
+    return f"prototypical_network_conv5_omniglot{characters.suffix}"
+
+
+def _prototypical(characters):
+    """The recipe of a Prototypical Network with the encoder alone."""
+    return Recipe(
+        name=_prototypical_name(characters),
+        title=f"Prototypical Network with the encoder of Meta Networks, trained on Omniglot, 5-way{characters.title}",
+        paper=SNELL,
+        model=lambda: km.models.PrototypicalNetwork(
+            km.encoders.augmented_conv5(FILTERS),
+            preprocessing=DRAWINGS_28,
+            name="prototypical_network",
+        ),
+        stream=characters.train(way=5, shot=1, queries=10),
+        steps=STEPS[5],
+        epoch_steps=100,
+        half_precision=True,
+        changes=f"The encoder, the episodes and the number of steps of `meta_network_omniglot_5way{characters.suffix}`: five convolutions of {FILTERS} filters without batch norm, 5-way episodes of 10 queries per class. It is there to be compared with.",
+        evaluations=(
+            *characters.tests(5, "running"),
+            *characters.tests(20, "running"),
+        ),
     )
 
 
@@ -50,7 +81,10 @@ def _recipe(way, characters, task_fast_weights=True):
         clip_norm=10.0,
         side_by_side=True,
         start=start,
-        compared_with=(name(way, not task_fast_weights),),
+        compared_with=(
+            name(way, not task_fast_weights),
+            _prototypical_name(characters),
+        ),
         changes=compared_with_paper(
             kept=(
                 "five convolutions of 64 filters in the encoder and in the base learner, all of them with fast weights, no batch norm",
@@ -76,9 +110,13 @@ def _recipe(way, characters, task_fast_weights=True):
     )
 
 
-RECIPES = tuple(
-    _recipe(way, characters, task_fast_weights)
-    for characters in (RANDOM_1200, BY_ALPHABET)
-    for way in (5, 20)
-    for task_fast_weights in (True, False)
+SPLITS = (RANDOM_1200, BY_ALPHABET)
+RECIPES = (
+    *(
+        _recipe(way, characters, task_fast_weights)
+        for characters in SPLITS
+        for way in (5, 20)
+        for task_fast_weights in (True, False)
+    ),
+    *map(_prototypical, SPLITS),
 )
