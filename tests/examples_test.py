@@ -26,7 +26,8 @@ def run(name, *arguments):
 
 
 def test_quickstart(tmp_path):
-    out = run("quickstart.py", "--output", tmp_path, "--steps", "16")
+    few = ("--steps", "16", "--episodes", "60")
+    out = run("quickstart.py", "--output", tmp_path, *few)
     assert "5-way 1-shot on letters of unseen scripts" in out
     for name in ("episode", "embeddings", "learning_curves"):
         assert (tmp_path / f"{name}.png").exists()
