@@ -32,8 +32,8 @@ def squared_euclidean(x, y):
     centre = ops.mean(y, axis=-2, keepdims=True)
     x, y = x - centre, y - centre
     products = ops.matmul(x, ops.swapaxes(y, -1, -2))
-    squares = (
-        ops.sum(x * x, -1)[..., :, None] + ops.sum(y * y, -1)[..., None, :]
+    squares = ops.expand_dims(ops.sum(x * x, -1), -1) + ops.expand_dims(
+        ops.sum(y * y, -1), -2
     )
     return ops.maximum(squares - 2 * products, 0)
 
@@ -56,7 +56,8 @@ def manhattan(x, y):
 
 
 def _manhattan(x, y):
-    return ops.sum(ops.abs(x[..., :, None, :] - y[..., None, :, :]), -1)
+    differences = ops.expand_dims(x, -2) - ops.expand_dims(y, -3)
+    return ops.sum(ops.abs(differences), -1)
 
 
 @register

@@ -185,7 +185,9 @@ def class_maxima(values, labels):
     # Padding belongs to one class more. Segments need no tensor of the size
     # query x support x way.
     each = way + 1
-    numbers = _class_numbers(labels) + each * ops.arange(tasks)[:, None]
+    numbers = _class_numbers(labels) + each * ops.expand_dims(
+        ops.arange(tasks), 1
+    )
     rows = ops.reshape(ops.swapaxes(values, 1, 2), (tasks * support, -1))
     found = ops.segment_max(
         rows, ops.reshape(numbers, (-1,)), num_segments=tasks * each
@@ -208,19 +210,22 @@ def class_log_sums(values, labels):
     largest = ops.stop_gradient(class_maxima(values, labels))
     # The maximum of its own class, for each support example.
     numbers = ops.minimum(_class_numbers(labels), ops.shape(labels)[2] - 1)
-    numbers = ops.broadcast_to(numbers[:, None], ops.shape(values))
+    numbers = ops.broadcast_to(ops.expand_dims(numbers, 1), ops.shape(values))
     shifted = values - ops.take_along_axis(largest, numbers, axis=2)
-    filled = ops.any(labels > 0, axis=-1)[:, None]
+    filled = ops.expand_dims(ops.any(labels > 0, axis=-1), 1)
     sums = ops.matmul(ops.exp(ops.where(filled, shifted, 0)), labels)
     present = class_counts(labels)
-    logs = ops.log(ops.where(present[:, None] > 0, sums, 1))
+    logs = ops.log(ops.where(ops.expand_dims(present, 1) > 0, sums, 1))
     return mask_absent(largest + logs, present)
 
 
 def _class_numbers(labels):
     """The class of each row, `(tasks, support)`; `way` for padding."""
     filled = ops.any(labels > 0, axis=-1)
-    return ops.where(filled, ops.argmax(labels, axis=-1), ops.shape(labels)[2])
+    # Of integers, as the largest float is found by its bits, which phones
+    # have no operation for.
+    numbers = ops.argmax(ops.cast(labels, "int32"), axis=-1)
+    return ops.where(filled, numbers, ops.shape(labels)[2])
 
 
 def in_chunks(compare, x, y):
@@ -260,7 +265,7 @@ def mask_absent(logits, present):
         Tensor of the shape of `logits`.
     """
     absent = ops.cast(ABSENT_LOGIT, logits.dtype)
-    return ops.where(present[:, None, :] > 0, logits, absent)
+    return ops.where(ops.expand_dims(present, 1) > 0, logits, absent)
 
 
 def row_shares(scores):

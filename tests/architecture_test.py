@@ -46,6 +46,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/failed_tasks.py",
     "keras_meta/models/functional.py",
     "keras_meta/models/gradient_based_model.py",
+    "keras_meta/models/litert_file.py",
     "keras_meta/models/maml.py",
     "keras_meta/models/meta_lstm.py",
     "keras_meta/models/meta_network.py",

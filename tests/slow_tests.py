@@ -12,6 +12,7 @@ FILES = {
     "glyphs_test",
     "gradient_family_benchmark_test",
     "interrupts_test",
+    "litert_test",
     "memory_family_benchmark_test",
     "meta_lstm_benchmark_test",
     "meta_network_benchmark_test",

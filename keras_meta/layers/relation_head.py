@@ -1,5 +1,7 @@
 """The learned comparator of Relation Networks (Sung et al. 2018)."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -106,11 +108,12 @@ class RelationHead(keras.layers.Layer):
         tasks, way = ops.shape(class_maps)[:2]
         query = ops.shape(query_maps)[1]
         of_class, of_query = ops.split(self.first.kernel, 2, axis=2)
-        pairs = self._convolve(query_maps, of_query)[:, :, None]
-        pairs = pairs + self._convolve(class_maps, of_class)[:, None]
+        queries, shape = self._convolve(query_maps, of_query)
+        classes, _ = self._convolve(class_maps, of_class)
+        pairs = ops.expand_dims(queries, 2) + ops.expand_dims(classes, 1)
         with merged_tasks(tasks):
             scores = self.rest(
-                ops.reshape(pairs, (-1, *pairs.shape[3:])), training=training
+                ops.reshape(pairs, (-1, *shape)), training=training
             )
         return ops.reshape(scores, (tasks, query, way))
 
@@ -118,12 +121,18 @@ class RelationHead(keras.layers.Layer):
         return (*query_maps_shape[:2], class_maps_shape[1])
 
     def _convolve(self, maps, kernel):
-        """Convolves maps `(tasks, n, h, w, c)` of all tasks at once."""
+        """Convolves maps `(tasks, n, h, w, c)` of all tasks at once.
+
+        Returns:
+            The convolved maps as vectors `(tasks, n, dim)`, and the shape of
+            one of them.
+        """
         tasks, count = ops.shape(maps)[:2]
         merged = ops.reshape(maps, (-1, *maps.shape[2:]))
         kernel = ops.cast(kernel, merged.dtype)
         out = ops.conv(merged, kernel, padding=self.padding)
-        return ops.reshape(out, (tasks, count, *out.shape[1:]))
+        shape = out.shape[1:]
+        return ops.reshape(out, (tasks, count, math.prod(shape))), shape
 
     def get_config(self):
         return {

@@ -9,11 +9,17 @@ from keras import ops
 from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
 from keras_meta.metrics import AccuracyInterval
-from keras_meta.models import saved_model
+from keras_meta.models import litert_file, saved_model
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
 from keras_meta.serialization import deserialize_nested
+
+# What `export` writes with all signatures, by its `format`.
+FORMATS = {
+    "tf_saved_model": saved_model.export,
+    "litert": litert_file.export,
+}
 
 
 class EpisodicModel(ReplicatedFit):
@@ -320,29 +326,35 @@ class EpisodicModel(ReplicatedFit):
         - `infer(query_x, and the parts of the task)` returns
           `probabilities`.
 
+        With `format="litert"` it writes one file for phones, which has
+        `adapt` and `infer` in operations that every LiteRT (TensorFlow Lite)
+        has: Prototypical, zero-shot, Matching (without full context),
+        Relation and Siamese Networks learn new classes on a phone.
+
         Args:
-            filepath: Folder to write; it must not exist.
-            format: `"tf_saved_model"`; any other is left to
+            filepath: Folder or file to write; it must not exist.
+            format: `"tf_saved_model"` or `"litert"`; any other is left to
                 `keras.Model.export`, which knows `call` alone.
             verbose: Whether a line names what was written.
             input_signature: For other formats only.
             **kwargs: For other formats only.
 
         Raises:
-            ValueError: If the folder exists, if the model is not built, or
-                if a signature is given for a SavedModel.
+            ValueError: If the folder or file exists, if the model is not
+                built, if LiteRT lacks an operation that it needs, or if a
+                signature is given.
         """
-        if format != "tf_saved_model":
+        if format not in FORMATS:
             super().export(filepath, format, verbose, input_signature, **kwargs)
             return
         if input_signature is not None or kwargs:
             raise ValueError(
-                "`input_signature` must be None for a SavedModel, whose "
+                f"`input_signature` must be None for {format!r}, whose "
                 "signatures leave tasks, support, queries and way open. "
                 f"Received: input_signature={input_signature!r}, "
                 f"{sorted(kwargs)}"
             )
-        saved_model.export(self, filepath, verbose=bool(verbose))
+        FORMATS[format](self, filepath, verbose=bool(verbose))
 
     def get_config(self):
         return {

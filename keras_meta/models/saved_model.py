@@ -22,17 +22,7 @@ def export(model, filepath, verbose=False):
     Raises:
         ValueError: If the folder exists, or the model is not built.
     """
-    path = pathlib.Path(filepath)
-    if path.exists():
-        raise ValueError(
-            "`filepath` must be a new folder; nothing is overwritten. "
-            f"Received: filepath={str(filepath)!r}, which exists"
-        )
-    if not model.built:
-        raise ValueError(
-            "The model must be built before it is exported: fit it, load "
-            "its weights or call it on a batch of episodes."
-        )
+    path = check_new(model, filepath)
     served = tf.Module()
     # What the graphs read must belong to what is saved.
     served.weights = [variable.value for variable in model.variables]
@@ -50,8 +40,29 @@ def export(model, filepath, verbose=False):
         tf.saved_model.save(served, str(part), signatures, options)
         os.rename(part, path)
     if verbose:
-        saved = f"Saved {', '.join(signatures)} in {str(path)!r}."
-        tf.print(saved, output_stream=sys.stdout)
+        say_what_was_saved(signatures, path)
+
+
+def check_new(model, filepath):
+    """The path to write, or a ValueError: see `export`."""
+    path = pathlib.Path(filepath)
+    if path.exists():
+        raise ValueError(
+            "`filepath` must be a new folder or file; nothing is overwritten. "
+            f"Received: filepath={str(filepath)!r}, which exists"
+        )
+    if not model.built:
+        raise ValueError(
+            "The model must be built before it is exported: fit it, load "
+            "its weights or call it on a batch of episodes."
+        )
+    return path
+
+
+def say_what_was_saved(signatures, path):
+    """Prints a line as Keras does when it exports."""
+    saved = f"Saved {', '.join(signatures)} in {str(path)!r}."
+    tf.print(saved, output_stream=sys.stdout)
 
 
 def _signatures(model):

@@ -130,7 +130,7 @@ class SiameseNetwork(EpisodicModel):
         if self.distance is None:
             return self.output_unit(queries, support)
         found = distances.pairwise(self.distance, queries, support)
-        return self.output_unit(found[..., None])[..., 0]
+        return self.output_unit(ops.expand_dims(found, -1))[..., 0]
 
     def _score_classes(self, logits, labels):
         """Scores `(tasks, query, way)` from those of support examples."""
