@@ -1,28 +1,31 @@
 """A classifier for one task of your own, with scikit-learn's verbs."""
 
-import pathlib
-
 import numpy as np
 from keras import ops
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 
-from keras_meta import presets
+from keras_meta import classifier_files, presets
 from keras_meta.arrays import is_source, source_array
 from keras_meta.data.examples import unit_examples
 from keras_meta.data.labels import class_codes, label_array, label_kind
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.preprocessing import to_unit_range
-from keras_meta.presets import LABELS, SUMS, SUPPORT
 
 # Queries predicted at once, and queries times support examples, which some
 # models compare one by one: to bound memory.
 CHUNK = 512
 PAIRS = 2**16
-# What JSON keeps as it is.
-LABEL_TYPES = (str, int, float, bool)
 
 
-class FewShotClassifier:
+class FewShotClassifier(ClassifierMixin, BaseEstimator):
     """Learns your classes from a few images each and keeps your labels.
+
+    It is an estimator of scikit-learn: it works in a `Pipeline`, in
+    `cross_val_score` and in a grid search, and `sklearn.base.clone` makes an
+    unfitted one with the same model. The model itself is shared, since it
+    holds nothing of a task. `tests/scikit_learn_test.py` lists the rules of
+    scikit-learn that it does not follow, and why.
 
     Args:
         model: An `EpisodicModel` with weights, from `zoo.load` say. Its
@@ -38,6 +41,8 @@ class FewShotClassifier:
     Attributes:
         classes_: Array `(way,)` of the labels, sorted; the order of the
             columns of `predict_proba`.
+        n_features_in_: The number of columns, if examples are the rows of a
+            table `(n, columns)`; there is none for pictures.
 
     Example:
 
@@ -52,19 +57,17 @@ class FewShotClassifier:
     """
 
     def __init__(self, model):
-        if not isinstance(model, EpisodicModel):
-            raise ValueError(
-                "`model` must be a `keras_meta.models.EpisodicModel`, which "
-                "learns classes from examples. Received: model of type "
-                f"{type(model).__name__}"
-            )
-        if len(set(model.example_shapes.values())) > 1:
-            raise ValueError(
-                "`model` must learn from examples; one that learns from "
-                "descriptions is used by its own `adapt` and `infer`. "
-                f"Received: model={model.name!r}"
-            )
+        _check_model(model)
         self.model = model
+
+    def __repr__(self):
+        known = "knows no classes yet"
+        if self.__sklearn_is_fitted__():
+            known = (
+                f"{len(self.classes_)} classes, {len(self._labels)} examples"
+            )
+        name = f"{type(self.model).__name__} {self.model.name!r}"
+        return f"<{type(self).__name__} of {name}: {known}>"
 
     def fit(self, images, labels):
         """Learns the classes from scratch.
@@ -93,7 +96,9 @@ class FewShotClassifier:
                 picture that is not in a list, or images that are empty, not
                 finite or out of range.
         """
-        images = self._prepare(images)
+        # It may have been set by `set_params`.
+        _check_model(self.model)
+        images = self._prepare(images, anew=True)
         labels = label_array(labels)
         _check_lengths(images, labels)
         self._learn(images, labels)
@@ -197,19 +202,9 @@ class FewShotClassifier:
             ValueError: If a label is not a str, int, float or bool.
         """
         self._check_fitted()
-        labels = self._labels
-        # NumPy's numbers become Python's; its dates would become numbers.
-        labels = labels.tolist() if labels.dtype.kind in "biuf" else [*labels]
-        odd = [x for x in labels if type(x) not in LABEL_TYPES]
-        if odd:
-            raise ValueError(
-                "Only labels of type str, int, float or bool can be saved. "
-                f"Received: {odd[0]!r}"
-            )
-        with presets.replaced_files(directory) as part:
-            np.savez_compressed(part / SUPPORT, images=self._images)
-            presets.write_json(part / LABELS, labels)
-            presets.write_model(self.model, part)
+        classifier_files.write(
+            directory, self.model, self._images, self._labels
+        )
 
     @classmethod
     def load(cls, directory):
@@ -224,19 +219,10 @@ class FewShotClassifier:
         Raises:
             ValueError: If a file is missing or damaged.
         """
-        directory = pathlib.Path(directory)
-        for name in (SUPPORT, LABELS, SUMS):
-            if not (directory / name).is_file():
-                raise ValueError(
-                    "`directory` must hold a classifier that was saved whole. "
-                    f"Received: directory={str(directory)!r} without {name}"
-                )
-        presets.check_sums(directory)
-        images = _read_support(directory / SUPPORT)
-        labels = _read_labels(directory / LABELS, len(images))
-        classifier = cls(presets.load(directory))
+        model, images, labels = classifier_files.read(directory)
+        classifier = cls(model)
         try:
-            classifier._check_shape(images)
+            classifier._check_shape(images, anew=True)
             if classifier.model.preprocessing is not None:
                 to_unit_range(images, "images")
             classifier._learn(images, labels)
@@ -244,27 +230,33 @@ class FewShotClassifier:
         except Exception as error:
             raise ValueError(
                 f"The classifier in {str(directory)!r} cannot be loaded: "
-                f"{SUPPORT} and {LABELS} must fit the model. "
+                f"{presets.SUPPORT} and {presets.LABELS} must fit the model. "
                 f"Received: {error}"
             ) from error
         return classifier
 
-    def _prepare(self, images):
-        """float32 examples `(n, ...)` of the model's form."""
+    def _prepare(self, images, anew=False):
+        """float32 examples `(n, ...)` of the model's form.
+
+        `anew` is for a task to learn, whose shape need not be that of the
+        last one where the model has no shape of its own.
+        """
         if self.model.preprocessing is not None:
             return self.model.preprocessing(images)
         if is_source(images):
             images = source_array(images, np.arange(images.shape[0]))
         images = unit_examples(images, "images")
         if len(images):
-            self._check_shape(images)
+            self._check_shape(images, anew)
         return images
 
-    def _check_shape(self, images):
+    def _check_shape(self, images, anew):
         """Raises a ValueError unless examples have the model's shape."""
         found = images.shape[1:]
-        # An unbuilt model takes any shape.
-        expected = self.model.example_shapes.get("support_x", found)
+        expected = self.model.example_shapes.get("support_x")
+        if expected is None:
+            # A model that is unbuilt, or has no weights, takes any shape.
+            expected = found if anew else self._images.shape[1:]
         if len(found) != len(expected) or any(
             size not in (None, other)
             for size, other in zip(expected, found, strict=True)
@@ -324,13 +316,40 @@ class FewShotClassifier:
         # Assigned last, so that a failure leaves the old classes in force.
         self._task = self.model.adapt(images[None], targets[None])
         self._images, self._labels, self.classes_ = images, labels, classes
+        self._learner = self.model
+
+    @property
+    def n_features_in_(self):
+        # scikit-learn asks for it by `hasattr`.
+        if not self.__sklearn_is_fitted__() or self._images.ndim != 2:
+            raise AttributeError("Only rows of a table have `n_features_in_`.")
+        return self._images.shape[1]
+
+    def __sklearn_is_fitted__(self):
+        # A task is of no use to the model that `set_params` puts in.
+        return getattr(self, "_learner", None) is self.model
 
     def _check_fitted(self):
-        if not hasattr(self, "classes_"):
-            raise ValueError(
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
                 "The classifier knows no classes yet: call "
                 "`fit(images, labels)` first."
             )
+
+
+def _check_model(model):
+    if not isinstance(model, EpisodicModel):
+        raise ValueError(
+            "`model` must be a `keras_meta.models.EpisodicModel`, which "
+            "learns classes from examples. Received: model of type "
+            f"{type(model).__name__}"
+        )
+    if len(set(model.example_shapes.values())) > 1:
+        raise ValueError(
+            "`model` must learn from examples; one that learns from "
+            "descriptions is used by its own `adapt` and `infer`. "
+            f"Received: model={model.name!r}"
+        )
 
 
 def _check_lengths(images, labels):
@@ -339,40 +358,3 @@ def _check_lengths(images, labels):
             "`labels` must hold one label for each image. Received: "
             f"{len(images)} images and labels of shape {labels.shape}"
         )
-
-
-def _read_support(path):
-    """The support images of a saved classifier."""
-    try:
-        # Given the path, NumPy would leave a damaged file open.
-        with open(path, "rb") as file:
-            images = np.load(file, allow_pickle=False)["images"]
-        if images.dtype != np.float32 or not images.ndim:
-            raise ValueError(f"dtype {images.dtype}, shape {images.shape}")
-        if not np.isfinite(images).all():
-            raise ValueError("values that are NaN or infinite")
-    # What a damaged file raises depends on where it broke.
-    except Exception as error:
-        raise ValueError(
-            f"{str(path)!r} is damaged: it must hold finite float32 images. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
-    return images
-
-
-def _read_labels(path, count):
-    """The labels of a saved classifier."""
-    labels = presets.read_json(path)
-    try:
-        if not isinstance(labels, list):
-            raise ValueError(f"an object of type {type(labels).__name__}")
-        odd = [x for x in labels if type(x) not in LABEL_TYPES]
-        if odd or len(labels) != count:
-            raise ValueError(f"{len(labels)} values, such as {odd[:1]}")
-        return label_array(labels)
-    except ValueError as error:
-        raise ValueError(
-            f"{str(path)!r} is damaged: it must hold a label of type str, "
-            f"int, float or bool for each of {count} images. "
-            f"Received: {error}"
-        ) from error

@@ -32,6 +32,7 @@ RANKS = [
     ("keras_meta.encoders",),
     ("keras_meta.models",),
     ("keras_meta.presets",),
+    ("keras_meta.classifier_files",),
     ("keras_meta.few_shot_classifier", "keras_meta.plots"),
     ("zoo",),
     ("examples", "benchmarks"),

@@ -77,6 +77,10 @@ class EpisodicModel(ReplicatedFit):
         self.statistics = statistics
         self.preprocessing = preprocessing
 
+    def __sklearn_clone__(self):
+        # It holds nothing of a task, so that clones of a classifier share it.
+        return self
+
     def __init_subclass__(cls, **kwargs):
         # Batch-norm statistics are opened around the two verbs here, once,
         # so that the methods themselves read like their papers.
