@@ -5,14 +5,17 @@ import pathlib
 import numpy as np
 
 from keras_meta import presets
+from keras_meta.checks import check_positive
 from keras_meta.data.labels import label_array
 from keras_meta.presets import LABELS, SUMS, SUPPORT
 
 # What JSON keeps as it is.
 LABEL_TYPES = (str, int, float, bool)
+# Beside the images, where the classifier was calibrated.
+TEMPERATURE = "temperature"
 
 
-def write(directory, model, images, labels):
+def write(directory, model, images, labels, temperature=None):
     """Writes a classifier; an older one in the folder is replaced.
 
     Args:
@@ -20,6 +23,7 @@ def write(directory, model, images, labels):
         model: The built `EpisodicModel`.
         images: float32 support examples `(n, ...)`, as the model takes them.
         labels: Array `(n,)` of their labels.
+        temperature: Positive float; None if it was not calibrated.
 
     Raises:
         ValueError: If a label is not a str, int, float or bool.
@@ -32,8 +36,11 @@ def write(directory, model, images, labels):
             "Only labels of type str, int, float or bool can be saved. "
             f"Received: {odd[0]!r}"
         )
+    arrays = {"images": images}
+    if temperature is not None:
+        arrays[TEMPERATURE] = np.float64(temperature)
     with presets.replaced_files(directory) as part:
-        np.savez_compressed(part / SUPPORT, images=images)
+        np.savez_compressed(part / SUPPORT, **arrays)
         presets.write_json(part / LABELS, labels)
         presets.write_model(model, part)
 
@@ -45,7 +52,7 @@ def read(directory):
         directory: Folder of the classifier.
 
     Returns:
-        `(model, images, labels)` as for `write`.
+        `(model, images, labels, temperature)` as for `write`.
 
     Raises:
         ValueError: If a file is missing or damaged.
@@ -58,17 +65,23 @@ def read(directory):
                 f"Received: directory={str(directory)!r} without {name}"
             )
     presets.check_sums(directory)
-    images = _read_support(directory / SUPPORT)
+    images, temperature = _read_support(directory / SUPPORT)
     labels = _read_labels(directory / LABELS, len(images))
-    return presets.load(directory), images, labels
+    return presets.load(directory), images, labels, temperature
 
 
 def _read_support(path):
-    """The support images of a saved classifier."""
+    """The support images of a saved classifier, and its temperature."""
     try:
         # Given the path, NumPy would leave a damaged file open.
         with open(path, "rb") as file:
-            images = np.load(file, allow_pickle=False)["images"]
+            arrays = np.load(file, allow_pickle=False)
+            images = arrays["images"]
+            temperature = None
+            if TEMPERATURE in arrays:
+                temperature = check_positive(
+                    TEMPERATURE, float(arrays[TEMPERATURE])
+                )
         if images.dtype != np.float32 or not images.ndim:
             raise ValueError(f"dtype {images.dtype}, shape {images.shape}")
         if not np.isfinite(images).all():
@@ -79,7 +92,7 @@ def _read_support(path):
             f"{str(path)!r} is damaged: it must hold finite float32 images. "
             f"Received: {type(error).__name__}: {error}"
         ) from error
-    return images
+    return images, temperature
 
 
 def _read_labels(path, count):

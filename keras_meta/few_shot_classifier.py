@@ -6,11 +6,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from keras_meta import classifier_files, presets
-from keras_meta.arrays import is_source, source_array
-from keras_meta.data.examples import unit_examples
+from keras_meta.calibration import fit_temperature, tempered
 from keras_meta.data.labels import class_codes, label_array, label_kind
-from keras_meta.models.episodic_model import EpisodicModel
+from keras_meta.left_out import left_out
 from keras_meta.preprocessing import to_unit_range
+from keras_meta.task_examples import (
+    check_lengths,
+    check_model,
+    check_shape,
+    prepare,
+)
 
 # Queries predicted at once, and queries times support examples, which some
 # models compare one by one: to bound memory.
@@ -41,6 +46,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: Array `(way,)` of the labels, sorted; the order of the
             columns of `predict_proba`.
+        temperature_: What `fit(..., calibrate=True)` found, a positive
+            float; None without.
         n_features_in_: The number of columns, if examples are the rows of a
             table `(n, columns)`; there is none for pictures.
 
@@ -57,7 +64,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, model):
-        _check_model(model)
+        check_model(model)
         self.model = model
 
     def __repr__(self):
@@ -69,7 +76,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         name = f"{type(self.model).__name__} {self.model.name!r}"
         return f"<{type(self).__name__} of {name}: {known}>"
 
-    def fit(self, images, labels):
+    def fit(self, images, labels, calibrate=False):
         """Learns the classes from scratch.
 
         Args:
@@ -86,6 +93,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 any other kind that can be sorted, as a list, array, tensor
                 or pandas Series. The classes may have different numbers of
                 images.
+            calibrate: Whether `predict_proba` should be as sure as it is
+                right: one temperature is fitted to support examples that
+                are left out and predicted, and fitted again by `add_class`
+                and `remove_class`. It changes no label that is predicted.
+                The models' own probabilities tell little: those of squared
+                distances are near 1, those of cosines near 1 / way. It needs
+                a class with two examples; classes with one are not left out.
 
         Returns:
             The classifier itself.
@@ -93,15 +107,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: For fewer than two classes, unequal lengths, labels
                 that are missing (None, NaN) or of several kinds, one colour
-                picture that is not in a list, or images that are empty, not
-                finite or out of range.
+                picture that is not in a list, images that are empty, not
+                finite or out of range, or if `calibrate` finds one example
+                of each class.
         """
         # It may have been set by `set_params`.
-        _check_model(self.model)
-        images = self._prepare(images, anew=True)
+        check_model(self.model)
+        images = prepare(self.model, images)
         labels = label_array(labels)
-        _check_lengths(images, labels)
-        self._learn(images, labels)
+        check_lengths(images, labels)
+        self._learn(images, labels, calibrate)
         return self
 
     def predict(self, images):
@@ -120,21 +135,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             images: As for `fit`.
 
         Returns:
-            Array `(n, way)` whose columns are in the order of `classes_`.
+            float32 array `(n, way)` whose columns are in the order of
+            `classes_` and whose rows sum to 1: after
+            `fit(..., calibrate=True)` those of `softmax(log p / T)` with the
+            fitted `temperature_`, otherwise the model's own.
         """
-        self._check_fitted()
-        images = self._prepare(images)
-        step = max(1, min(CHUNK, PAIRS // len(self._images)))
-        if self.model.transductive:
-            step = max(1, len(images))
-        parts = [np.zeros((0, len(self.classes_)), "float32")]
-        for start in range(0, len(images), step):
-            chunk = images[None, start : start + step]
-            predictions = self.model.infer(self._task, chunk)
-            predictions = predictions[..., : len(self.classes_)]
-            probabilities = self.model.probabilities(predictions)
-            parts.append(ops.convert_to_numpy(probabilities)[0])
-        return np.concatenate(parts)
+        return self._probabilities(self._prepare(images))
 
     def score(self, images, labels):
         """The share of images whose predicted label is the given one.
@@ -145,7 +151,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         labels = label_array(labels)
         predicted = self.predict(images)
-        _check_lengths(predicted, labels)
+        check_lengths(predicted, labels)
         if not len(labels):
             raise ValueError("`images` must hold at least one image.")
         self._check_kind(labels, "labels")
@@ -161,7 +167,6 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Returns:
             The classifier itself.
         """
-        self._check_fitted()
         images = self._prepare(images)
         if not len(images):
             raise ValueError("`images` must hold at least one image.")
@@ -169,6 +174,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self._learn(
             np.concatenate([self._images, images]),
             np.concatenate([self._labels, added]),
+            self.temperature_ is not None,
         )
         return self
 
@@ -188,7 +194,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 f"`label` must be one of {self.classes_.tolist()}. "
                 f"Received: label={label!r}"
             )
-        self._learn(self._images[keep], self._labels[keep])
+        calibrate = self.temperature_ is not None
+        self._learn(self._images[keep], self._labels[keep], calibrate)
         return self
 
     def save(self, directory):
@@ -203,7 +210,11 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_fitted()
         classifier_files.write(
-            directory, self.model, self._images, self._labels
+            directory,
+            self.model,
+            self._images,
+            self._labels,
+            self.temperature_,
         )
 
     @classmethod
@@ -219,13 +230,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: If a file is missing or damaged.
         """
-        model, images, labels = classifier_files.read(directory)
+        model, images, labels, temperature = classifier_files.read(directory)
         classifier = cls(model)
         try:
-            classifier._check_shape(images, anew=True)
-            if classifier.model.preprocessing is not None:
+            check_shape(model, images)
+            if model.preprocessing is not None:
                 to_unit_range(images, "images")
-            classifier._learn(images, labels)
+            classifier._learn(images, labels, calibrate=False)
         # What a model raises for examples of other values depends on it.
         except Exception as error:
             raise ValueError(
@@ -233,45 +244,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 f"{presets.SUPPORT} and {presets.LABELS} must fit the model. "
                 f"Received: {error}"
             ) from error
+        classifier.temperature_ = temperature
         return classifier
 
-    def _prepare(self, images, anew=False):
-        """float32 examples `(n, ...)` of the model's form.
-
-        `anew` is for a task to learn, whose shape need not be that of the
-        last one where the model has no shape of its own.
-        """
-        if self.model.preprocessing is not None:
-            return self.model.preprocessing(images)
-        if is_source(images):
-            images = source_array(images, np.arange(images.shape[0]))
-        images = unit_examples(images, "images")
-        if len(images):
-            self._check_shape(images, anew)
-        return images
-
-    def _check_shape(self, images, anew):
-        """Raises a ValueError unless examples have the model's shape."""
-        found = images.shape[1:]
-        expected = self.model.example_shapes.get("support_x")
-        if expected is None:
-            # A model that is unbuilt, or has no weights, takes any shape.
-            expected = found if anew else self._images.shape[1:]
-        if len(found) != len(expected) or any(
-            size not in (None, other)
-            for size, other in zip(expected, found, strict=True)
-        ):
-            shape = ", ".join(str(size) for size in ("n", *expected))
-            raise ValueError(
-                f"`images` must have the shape ({shape}) that the model was "
-                "trained on; put one picture in a list. Received: an array of "
-                f"shape {images.shape}"
-            )
-        if not found:
-            raise ValueError(
-                "`images` must hold an array or row of each example, (n, "
-                f"...). Received: an array of shape {images.shape}"
-            )
+    def _prepare(self, images):
+        """float32 examples `(n, ...)` of the form of those fitted."""
+        self._check_fitted()
+        return prepare(self.model, images, self._images.shape[1:])
 
     def _label(self, label):
         """The label of a class as an array `(1,)`."""
@@ -289,7 +268,27 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 f"Received: {labels[0]!r}"
             )
 
-    def _learn(self, images, labels):
+    def _probabilities(self, images):
+        """Probabilities `(n, way)` of examples of the model's form."""
+        step = max(1, min(CHUNK, PAIRS // len(self._images)))
+        if self.model.transductive:
+            step = max(1, len(images))
+        parts = [np.zeros((0, len(self.classes_)), "float32")]
+        for start in range(0, len(images), step):
+            chunk = images[None, start : start + step]
+            predictions = self.model.infer(self._task, chunk)
+            predictions = predictions[..., : len(self.classes_)]
+            if self.temperature_ is None:
+                found = self.model.probabilities(predictions)
+                parts.append(ops.convert_to_numpy(found)[0])
+            else:
+                logs = self.model.log_probabilities(predictions)
+                logs = ops.convert_to_numpy(logs)[0]
+                found = tempered(logs, self.temperature_)
+                parts.append(found.astype("float32"))
+        return np.concatenate(parts)
+
+    def _learn(self, images, labels, calibrate):
         classes, codes = class_codes(labels)
         if len(classes) < 2:
             raise ValueError(
@@ -313,10 +312,24 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 f"{len(classes)} classes: {classes.tolist()}"
             )
         targets = np.eye(way, dtype="float32")[codes]
+        task = self.model.adapt(images[None], targets[None])
+        temperature = None
+        if calibrate:
+            temperature = self._fit_temperature(images, codes, way)
         # Assigned last, so that a failure leaves the old classes in force.
-        self._task = self.model.adapt(images[None], targets[None])
+        self._task, self.temperature_ = task, temperature
         self._images, self._labels, self.classes_ = images, labels, classes
         self._learner = self.model
+
+    def _fit_temperature(self, images, codes, way):
+        logs, codes = left_out(self.model, images, codes, way)
+        if not len(codes):
+            raise ValueError(
+                "`calibrate` must be False unless a class has two examples or "
+                "more, of which one is left out. Received: calibrate=True "
+                f"with one example of each of {len(images)} classes"
+            )
+        return fit_temperature(logs, codes)
 
     @property
     def n_features_in_(self):
@@ -335,26 +348,3 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 "The classifier knows no classes yet: call "
                 "`fit(images, labels)` first."
             )
-
-
-def _check_model(model):
-    if not isinstance(model, EpisodicModel):
-        raise ValueError(
-            "`model` must be a `keras_meta.models.EpisodicModel`, which "
-            "learns classes from examples. Received: model of type "
-            f"{type(model).__name__}"
-        )
-    if len(set(model.example_shapes.values())) > 1:
-        raise ValueError(
-            "`model` must learn from examples; one that learns from "
-            "descriptions is used by its own `adapt` and `infer`. "
-            f"Received: model={model.name!r}"
-        )
-
-
-def _check_lengths(images, labels):
-    if labels.shape != (len(images),):
-        raise ValueError(
-            "`labels` must hold one label for each image. Received: "
-            f"{len(images)} images and labels of shape {labels.shape}"
-        )

@@ -32,7 +32,13 @@ RANKS = [
     ("keras_meta.encoders",),
     ("keras_meta.models",),
     ("keras_meta.presets",),
-    ("keras_meta.classifier_files",),
+    (
+        "keras_meta.calibration",
+        "keras_meta.classifier_files",
+        "keras_meta.left_out",
+        "keras_meta.novelty",
+        "keras_meta.task_examples",
+    ),
     ("keras_meta.few_shot_classifier", "keras_meta.plots"),
     ("zoo",),
     ("examples", "benchmarks"),
@@ -171,6 +177,7 @@ def public_objects():
     for module in (
         keras_meta,
         keras_meta.allocator,
+        keras_meta.calibration,
         keras_meta.data,
         keras_meta.distances,
         keras_meta.encoders,

@@ -9,11 +9,14 @@ from keras import ops
 from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
 from keras_meta.metrics import AccuracyInterval
-from keras_meta.models import saved_model
+from keras_meta.models import episode_checks, saved_model
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
 from keras_meta.serialization import deserialize_nested
+
+# The least probability that has a logarithm: that of float32.
+SMALLEST = 1.2e-38
 
 
 class EpisodicModel(ReplicatedFit):
@@ -59,6 +62,8 @@ class EpisodicModel(ReplicatedFit):
     evaluation_inner_steps = None
     # A method `(examples, training=False) -> embeddings (tasks, n, dim)`.
     embed = None
+    # Likewise a method that returns feature maps `(tasks, n, h, w, c)`.
+    feature_maps = None
     # How many times a query reads the support by attention, for a model with
     # a method `read_attention(task, query_x)`.
     attention_steps = 0
@@ -156,6 +161,21 @@ class EpisodicModel(ReplicatedFit):
         """
         return ops.softmax(predictions, axis=-1)
 
+    def log_probabilities(self, predictions):
+        """The logs of `probabilities`, which a temperature divides.
+
+        Args:
+            predictions: `(tasks, query, way)`.
+
+        Returns:
+            Tensor of that shape.
+        """
+        if type(self).probabilities is EpisodicModel.probabilities:
+            # Exact where a probability is too small for its dtype.
+            return ops.log_softmax(predictions, axis=-1)
+        shares = self.probabilities(predictions)
+        return ops.log(ops.maximum(shares, SMALLEST))
+
     def build(self, input_shape):
         """Makes the weights.
 
@@ -227,44 +247,11 @@ class EpisodicModel(ReplicatedFit):
         Args:
             episodes: Dict of `support_x`, `support_y` and `query_x`.
         """
-        keys = ("support_x", "support_y", "query_x")
-        shapes = {key: tuple(episodes[key].shape) for key in keys}
-        support_x, support_y, query_x = shapes.values()
-        if len(support_y) == 2 and (
-            len(support_x) < 3 or support_x[:2] != support_y
-        ):
-            raise ValueError(
-                "`episodes` must have a tasks axis: make batches of them with "
-                "`.batch(1)`, or a larger number of tasks. Received: shapes "
-                f"{shapes}"
-            )
-        if len(support_y) == 2:
-            raise ValueError(
-                "`support_y` must be one-hot, (tasks, support, way); for "
-                "integer labels use `keras.ops.one_hot(support_y, way)`. "
-                f"Received: support_y of shape {support_y}"
-            )
-        if len(support_x) < 3 or len(support_y) != 3 or len(query_x) < 3:
-            raise ValueError(
-                "`episodes` must hold support_x (tasks, support, ...), "
-                "support_y (tasks, support, way) and query_x (tasks, query, "
-                "...); one episode becomes a batch with `.batch(1)`. "
-                f"Received: shapes {shapes}"
-            )
-        for key in ("support_x", "query_x"):
-            dtype = keras.backend.standardize_dtype(episodes[key].dtype)
-            if "float" not in dtype:
-                raise ValueError(
-                    f"`{key}` must be floats: turn uint8 pixels into [0, 1] "
-                    "by `/ 255`, and other integers by `astype('float32')`. "
-                    f"Received: {key} of dtype {dtype}"
-                )
-        if _differ(support_x[:2], support_y[:2]):
-            raise ValueError(
-                "`support_x` and `support_y` must agree in tasks and support "
-                f"examples. Received: shapes {support_x} and {support_y}"
-            )
-        self.check_query_shape(support_x, query_x)
+        episode_checks.check_parts(episodes)
+        self.check_query_shape(
+            tuple(episodes["support_x"].shape),
+            tuple(episodes["query_x"].shape),
+        )
 
     def check_query_shape(self, support_x, query_x):
         """Raises a ValueError unless support and queries are alike.
@@ -273,13 +260,7 @@ class EpisodicModel(ReplicatedFit):
             support_x: Shape of the support examples.
             query_x: Shape of the queries.
         """
-        if len(support_x) != len(query_x) or _differ(
-            support_x[2:], query_x[2:]
-        ):
-            raise ValueError(
-                "`support_x` and `query_x` must hold examples of one shape. "
-                f"Received: shapes {support_x} and {query_x}"
-            )
+        episode_checks.check_query_shape(support_x, query_x)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """As `keras.Model.compute_metrics`; warns if padding is counted."""
@@ -373,11 +354,3 @@ class EpisodicModel(ReplicatedFit):
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize_nested(config))
-
-
-def _differ(shape, other):
-    """Whether two shapes differ where both are known."""
-    return any(
-        a is not None and b is not None and a != b
-        for a, b in zip(shape, other, strict=True)
-    )
