@@ -5,15 +5,18 @@ from keras import ops
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from keras_meta import classifier_files, presets
+from keras_meta import classifier_files, novelty, presets
 from keras_meta.calibration import fit_temperature, tempered
-from keras_meta.data.labels import class_codes, label_array, label_kind
+from keras_meta.data.labels import class_codes, label_array
 from keras_meta.left_out import left_out
 from keras_meta.preprocessing import to_unit_range
 from keras_meta.task_examples import (
+    build,
+    check_kind,
     check_lengths,
     check_model,
     check_shape,
+    check_unknown,
     prepare,
 )
 
@@ -97,8 +100,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 right: one temperature is fitted to support examples that
                 are left out and predicted, and fitted again by `add_class`
                 and `remove_class`. It changes no label that is predicted.
-                The models' own probabilities tell little: those of squared
-                distances are near 1, those of cosines near 1 / way. It needs
+                A model's own probabilities follow the scale of its
+                distances, and may be near 1 or near 1 / way always. It needs
                 a class with two examples; classes with one are not left out.
 
         Returns:
@@ -119,14 +122,63 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self._learn(images, labels, calibrate)
         return self
 
-    def predict(self, images):
+    def predict(self, images, unknown=None, unknown_label=None):
         """The most probable label of each image, as an array `(n,)`.
+
+        With `unknown` an image may be none of the classes: it is refused if
+        its `novelty` is above that of all but a share `unknown` of the
+        support images, each left out. That share of images of the classes is
+        about what it costs, and no promise: a few support images tell it
+        roughly, and how many strangers are refused depends on how unlike
+        they are. `benchmarks/README.md` gives what was measured.
 
         Args:
             images: As for `fit`.
+            unknown: Share of images of the classes that may be refused, in
+                `(0, 1)`, such as 0.05; None refuses nothing.
+            unknown_label: What is returned for a refused image; no label of
+                `classes_`.
+
+        Returns:
+            Array of the type of `classes_`, with `unknown` one of objects.
+
+        Raises:
+            ValueError: For a share out of range, an `unknown_label` that is
+                a class, and as for `novelty`.
         """
-        probabilities = self.predict_proba(images)
-        return self.classes_[np.argmax(probabilities, axis=1)]
+        images = self._prepare(images)
+        if unknown is not None:
+            check_unknown(unknown, unknown_label, self.classes_.tolist())
+            threshold = self._measure().threshold(unknown)
+            refused = self._novelty(images) > threshold
+        found = np.argmax(self._probabilities(images), axis=1)
+        labels = self.classes_[found]
+        if unknown is not None:
+            labels = labels.astype(object)
+            labels[refused] = unknown_label
+        return labels
+
+    def novelty(self, images):
+        """How unlike all classes each image is.
+
+        It is the Euclidean distance of its embedding to the nearest class
+        mean, divided by how far support images are from the mean of the
+        others of their class (root mean square): about 1 for an image of a
+        class. Embeddings are those of the model's `embed` or `feature_maps`,
+        with moving averages in batch norm; where the model compares
+        directions (cosine, feature maps) they are divided by their norm.
+
+        Args:
+            images: As for `fit`.
+
+        Returns:
+            float64 array `(n,)`, from 0.
+
+        Raises:
+            ValueError: If the model embeds nothing, as gradient-based models
+                and those with a memory, or if no class has two images.
+        """
+        return self._novelty(self._prepare(images))
 
     def predict_proba(self, images):
         """The probability of each class.
@@ -154,7 +206,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         check_lengths(predicted, labels)
         if not len(labels):
             raise ValueError("`images` must hold at least one image.")
-        self._check_kind(labels, "labels")
+        check_kind(labels, self._labels, "labels")
         return float(np.mean(predicted == labels))
 
     def add_class(self, images, label):
@@ -255,18 +307,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     def _label(self, label):
         """The label of a class as an array `(1,)`."""
         array = label_array([label], "label")
-        self._check_kind(array, "label")
+        check_kind(array, self._labels, "label")
         return array
-
-    def _check_kind(self, labels, name):
-        """Raises a ValueError unless labels can be compared with ours."""
-        kinds = [label_kind(array[0]) for array in (self._labels, labels)]
-        if kinds[0] is not kinds[1]:
-            raise ValueError(
-                f"`{name}` must be of one kind with the labels that were "
-                f"fitted, such as {self._labels[0]!r}. "
-                f"Received: {labels[0]!r}"
-            )
 
     def _probabilities(self, images):
         """Probabilities `(n, way)` of examples of the model's form."""
@@ -295,15 +337,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 "A classifier needs at least two classes. Received: "
                 f"{len(classes)} class(es): {classes.tolist()}"
             )
-        if not self.model.built:
-            examples = (None, None, *images.shape[1:])
-            self.model.build(
-                {
-                    "support_x": examples,
-                    "support_y": (None, None, None),
-                    "query_x": examples,
-                }
-            )
+        build(self.model, images.shape[1:])
         # A model of one way learns fewer classes too, and leaves some out.
         way = self.model.fixed_way or len(classes)
         if len(classes) > way:
@@ -319,7 +353,21 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         # Assigned last, so that a failure leaves the old classes in force.
         self._task, self.temperature_ = task, temperature
         self._images, self._labels, self.classes_ = images, labels, classes
-        self._learner = self.model
+        self._learner, self._measured = self.model, None
+
+    def _novelty(self, images):
+        measure = self._measure()
+        if not len(images):
+            return np.zeros(0)
+        return measure.score(novelty.embed(self.model, images))
+
+    def _measure(self):
+        """The `Novelty` of the support, made when it is first asked for."""
+        if self._measured is None:
+            _, codes = class_codes(self._labels)
+            embeddings = novelty.embed(self.model, self._images)
+            self._measured = novelty.Novelty.fit(embeddings, codes)
+        return self._measured
 
     def _fit_temperature(self, images, codes, way):
         logs, codes = left_out(self.model, images, codes, way)
