@@ -6,6 +6,7 @@ import warnings
 import keras
 from keras import ops
 
+from keras_meta import presets
 from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
 from keras_meta.metrics import AccuracyInterval
@@ -325,6 +326,43 @@ class EpisodicModel(ReplicatedFit):
                 f"{sorted(kwargs)}"
             )
         saved_model.export(self, filepath, verbose=bool(verbose))
+
+    @classmethod
+    def from_preset(cls, name):
+        """Loads a pretrained model, as `zoo.load` does.
+
+        Args:
+            name: Name of a preset of the zoo, or path of a folder that
+                `save_to_preset` or `keras-meta train` wrote.
+
+        Returns:
+            The model with its weights and its `preprocessing`, not compiled;
+            of this class, or of a subclass: `EpisodicModel.from_preset`
+            loads any.
+
+        Raises:
+            ValueError: For an unknown name, a preset of another class, and
+                one that is damaged.
+        """
+        model = presets.load(presets.find(name))
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"`name` must be a preset of a {cls.__name__}. Received: "
+                f"name={str(name)!r}, a {type(model).__name__}"
+            )
+        return model
+
+    def save_to_preset(self, directory):
+        """Writes the model as a preset: its config, weights and their sums.
+
+        Args:
+            directory: Folder; made if it is missing. Other files in it stay.
+
+        Raises:
+            ValueError: If the model is not built, or its config would not
+                load: see `keras_meta.presets.save`.
+        """
+        presets.save(self, directory)
 
     def get_config(self):
         return {
