@@ -91,7 +91,6 @@ def measure(name, setting):
     import keras_meta as km
     import zoo
 
-    # Drawings of an episode have their size and ink already.
     classifier = km.FewShotClassifier(zoo.load(name))
     model = classifier.model
     embeds = (model.embed or model.feature_maps) is not None
@@ -101,10 +100,13 @@ def measure(name, setting):
         known = true < setting.way
         labels.append(true)
         classifier.fit(support, codes)
-        # Transductive models see the known queries alone.
-        raw.append(classifier.predict_proba(queries[known]))
-        both = classifier.predict_proba(queries)
-        scores["probability"].append(1 - both.max(axis=1))
+        found = classifier.predict_proba(queries)
+        scores["probability"].append(1 - found.max(axis=1))
+        if model.transductive:
+            # Its errors are those among queries of the classes alone.
+            raw.append(classifier.predict_proba(queries[known]))
+        else:
+            raw.append(found[known])
         if embeds:
             found = classifier.predict(queries, LOST, unknown_label=-1)
             refused.append(found == -1)
