@@ -11,6 +11,7 @@ if keras.backend.backend() != "tensorflow":
 
 from keras_meta import (
     allocator,
+    calibration,
     data,
     distances,
     encoders,

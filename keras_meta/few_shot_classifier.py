@@ -1,28 +1,39 @@
 """A classifier for one task of your own, with scikit-learn's verbs."""
 
-import pathlib
-
 import numpy as np
 from keras import ops
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 
-from keras_meta import presets
-from keras_meta.arrays import is_source, source_array
-from keras_meta.data.examples import unit_examples
-from keras_meta.data.labels import class_codes, label_array, label_kind
-from keras_meta.models.episodic_model import EpisodicModel
+from keras_meta import classifier_files, novelty, presets
+from keras_meta.calibration import fit_temperature, tempered
+from keras_meta.data.labels import class_codes, label_array
+from keras_meta.left_out import left_out
 from keras_meta.preprocessing import to_unit_range
-from keras_meta.presets import LABELS, SUMS, SUPPORT
+from keras_meta.task_examples import (
+    build,
+    check_kind,
+    check_lengths,
+    check_model,
+    check_shape,
+    check_unknown,
+    prepare,
+)
 
 # Queries predicted at once, and queries times support examples, which some
 # models compare one by one: to bound memory.
 CHUNK = 512
 PAIRS = 2**16
-# What JSON keeps as it is.
-LABEL_TYPES = (str, int, float, bool)
 
 
-class FewShotClassifier:
+class FewShotClassifier(ClassifierMixin, BaseEstimator):
     """Learns your classes from a few images each and keeps your labels.
+
+    It is an estimator of scikit-learn: it works in a `Pipeline`, in
+    `cross_val_score` and in a grid search, and `sklearn.base.clone` makes an
+    unfitted one with the same model. The model itself is shared, since it
+    holds nothing of a task. `tests/scikit_learn_test.py` lists the rules of
+    scikit-learn that it does not follow, and why.
 
     Args:
         model: An `EpisodicModel` with weights, from `zoo.load` say. Its
@@ -38,6 +49,10 @@ class FewShotClassifier:
     Attributes:
         classes_: Array `(way,)` of the labels, sorted; the order of the
             columns of `predict_proba`.
+        temperature_: What `fit(..., calibrate=True)` found, a positive
+            float; None without.
+        n_features_in_: The number of columns, if examples are the rows of a
+            table `(n, columns)`; there is none for pictures.
 
     Example:
 
@@ -52,21 +67,19 @@ class FewShotClassifier:
     """
 
     def __init__(self, model):
-        if not isinstance(model, EpisodicModel):
-            raise ValueError(
-                "`model` must be a `keras_meta.models.EpisodicModel`, which "
-                "learns classes from examples. Received: model of type "
-                f"{type(model).__name__}"
-            )
-        if len(set(model.example_shapes.values())) > 1:
-            raise ValueError(
-                "`model` must learn from examples; one that learns from "
-                "descriptions is used by its own `adapt` and `infer`. "
-                f"Received: model={model.name!r}"
-            )
+        check_model(model)
         self.model = model
 
-    def fit(self, images, labels):
+    def __repr__(self):
+        known = "knows no classes yet"
+        if self.__sklearn_is_fitted__():
+            known = (
+                f"{len(self.classes_)} classes, {len(self._labels)} examples"
+            )
+        name = f"{type(self.model).__name__} {self.model.name!r}"
+        return f"<{type(self).__name__} of {name}: {known}>"
+
+    def fit(self, images, labels, calibrate=False):
         """Learns the classes from scratch.
 
         Args:
@@ -83,6 +96,13 @@ class FewShotClassifier:
                 any other kind that can be sorted, as a list, array, tensor
                 or pandas Series. The classes may have different numbers of
                 images.
+            calibrate: Whether `predict_proba` should be as sure as it is
+                right: one temperature is fitted to support examples that
+                are left out and predicted, and fitted again by `add_class`
+                and `remove_class`. It changes no label that is predicted.
+                A model's own probabilities follow the scale of its
+                distances, and may be near 1 or near 1 / way always. It needs
+                a class with two examples; classes with one are not left out.
 
         Returns:
             The classifier itself.
@@ -90,23 +110,75 @@ class FewShotClassifier:
         Raises:
             ValueError: For fewer than two classes, unequal lengths, labels
                 that are missing (None, NaN) or of several kinds, one colour
-                picture that is not in a list, or images that are empty, not
-                finite or out of range.
+                picture that is not in a list, images that are empty, not
+                finite or out of range, or if `calibrate` finds one example
+                of each class.
         """
-        images = self._prepare(images)
+        # It may have been set by `set_params`.
+        check_model(self.model)
+        images = prepare(self.model, images)
         labels = label_array(labels)
-        _check_lengths(images, labels)
-        self._learn(images, labels)
+        check_lengths(images, labels)
+        self._learn(images, labels, calibrate)
         return self
 
-    def predict(self, images):
+    def predict(self, images, unknown=None, unknown_label=None):
         """The most probable label of each image, as an array `(n,)`.
+
+        With `unknown` an image may be none of the classes: it is refused if
+        its `novelty` is above that of all but a share `unknown` of the
+        support images, each left out. That share of images of the classes is
+        about what it costs, and no promise: a few support images tell it
+        roughly, and how many strangers are refused depends on how unlike
+        they are. `benchmarks/README.md` gives what was measured.
 
         Args:
             images: As for `fit`.
+            unknown: Share of images of the classes that may be refused, in
+                `(0, 1)`, such as 0.05; None refuses nothing.
+            unknown_label: What is returned for a refused image; no label of
+                `classes_`.
+
+        Returns:
+            Array of the type of `classes_`, with `unknown` one of objects.
+
+        Raises:
+            ValueError: For a share out of range, an `unknown_label` that is
+                a class, and as for `novelty`.
         """
-        probabilities = self.predict_proba(images)
-        return self.classes_[np.argmax(probabilities, axis=1)]
+        images = self._prepare(images)
+        if unknown is not None:
+            check_unknown(unknown, unknown_label, self.classes_.tolist())
+            threshold = self._measure().threshold(unknown)
+            refused = self._novelty(images) > threshold
+        found = np.argmax(self._probabilities(images), axis=1)
+        labels = self.classes_[found]
+        if unknown is not None:
+            labels = labels.astype(object)
+            labels[refused] = unknown_label
+        return labels
+
+    def novelty(self, images):
+        """How unlike all classes each image is.
+
+        It is the Euclidean distance of its embedding to the nearest class
+        mean, divided by how far support images are from the mean of the
+        others of their class (root mean square): about 1 for an image of a
+        class. Embeddings are those of the model's `embed` or `feature_maps`,
+        with moving averages in batch norm; where the model compares
+        directions (cosine, feature maps) they are divided by their norm.
+
+        Args:
+            images: As for `fit`.
+
+        Returns:
+            float64 array `(n,)`, from 0.
+
+        Raises:
+            ValueError: If the model embeds nothing, as gradient-based models
+                and those with a memory, or if no class has two images.
+        """
+        return self._novelty(self._prepare(images))
 
     def predict_proba(self, images):
         """The probability of each class.
@@ -115,21 +187,12 @@ class FewShotClassifier:
             images: As for `fit`.
 
         Returns:
-            Array `(n, way)` whose columns are in the order of `classes_`.
+            float32 array `(n, way)` whose columns are in the order of
+            `classes_` and whose rows sum to 1: after
+            `fit(..., calibrate=True)` those of `softmax(log p / T)` with the
+            fitted `temperature_`, otherwise the model's own.
         """
-        self._check_fitted()
-        images = self._prepare(images)
-        step = max(1, min(CHUNK, PAIRS // len(self._images)))
-        if self.model.transductive:
-            step = max(1, len(images))
-        parts = [np.zeros((0, len(self.classes_)), "float32")]
-        for start in range(0, len(images), step):
-            chunk = images[None, start : start + step]
-            predictions = self.model.infer(self._task, chunk)
-            predictions = predictions[..., : len(self.classes_)]
-            probabilities = self.model.probabilities(predictions)
-            parts.append(ops.convert_to_numpy(probabilities)[0])
-        return np.concatenate(parts)
+        return self._probabilities(self._prepare(images))
 
     def score(self, images, labels):
         """The share of images whose predicted label is the given one.
@@ -140,10 +203,10 @@ class FewShotClassifier:
         """
         labels = label_array(labels)
         predicted = self.predict(images)
-        _check_lengths(predicted, labels)
+        check_lengths(predicted, labels)
         if not len(labels):
             raise ValueError("`images` must hold at least one image.")
-        self._check_kind(labels, "labels")
+        check_kind(labels, self._labels, "labels")
         return float(np.mean(predicted == labels))
 
     def add_class(self, images, label):
@@ -156,7 +219,6 @@ class FewShotClassifier:
         Returns:
             The classifier itself.
         """
-        self._check_fitted()
         images = self._prepare(images)
         if not len(images):
             raise ValueError("`images` must hold at least one image.")
@@ -164,6 +226,7 @@ class FewShotClassifier:
         self._learn(
             np.concatenate([self._images, images]),
             np.concatenate([self._labels, added]),
+            self.temperature_ is not None,
         )
         return self
 
@@ -183,7 +246,8 @@ class FewShotClassifier:
                 f"`label` must be one of {self.classes_.tolist()}. "
                 f"Received: label={label!r}"
             )
-        self._learn(self._images[keep], self._labels[keep])
+        calibrate = self.temperature_ is not None
+        self._learn(self._images[keep], self._labels[keep], calibrate)
         return self
 
     def save(self, directory):
@@ -197,19 +261,13 @@ class FewShotClassifier:
             ValueError: If a label is not a str, int, float or bool.
         """
         self._check_fitted()
-        labels = self._labels
-        # NumPy's numbers become Python's; its dates would become numbers.
-        labels = labels.tolist() if labels.dtype.kind in "biuf" else [*labels]
-        odd = [x for x in labels if type(x) not in LABEL_TYPES]
-        if odd:
-            raise ValueError(
-                "Only labels of type str, int, float or bool can be saved. "
-                f"Received: {odd[0]!r}"
-            )
-        with presets.replaced_files(directory) as part:
-            np.savez_compressed(part / SUPPORT, images=self._images)
-            presets.write_json(part / LABELS, labels)
-            presets.write_model(self.model, part)
+        classifier_files.write(
+            directory,
+            self.model,
+            self._images,
+            self._labels,
+            self.temperature_,
+        )
 
     @classmethod
     def load(cls, directory):
@@ -224,95 +282,62 @@ class FewShotClassifier:
         Raises:
             ValueError: If a file is missing or damaged.
         """
-        directory = pathlib.Path(directory)
-        for name in (SUPPORT, LABELS, SUMS):
-            if not (directory / name).is_file():
-                raise ValueError(
-                    "`directory` must hold a classifier that was saved whole. "
-                    f"Received: directory={str(directory)!r} without {name}"
-                )
-        presets.check_sums(directory)
-        images = _read_support(directory / SUPPORT)
-        labels = _read_labels(directory / LABELS, len(images))
-        classifier = cls(presets.load(directory))
+        model, images, labels, temperature = classifier_files.read(directory)
+        classifier = cls(model)
         try:
-            classifier._check_shape(images)
-            if classifier.model.preprocessing is not None:
+            check_shape(model, images)
+            if model.preprocessing is not None:
                 to_unit_range(images, "images")
-            classifier._learn(images, labels)
+            classifier._learn(images, labels, calibrate=False)
         # What a model raises for examples of other values depends on it.
         except Exception as error:
             raise ValueError(
                 f"The classifier in {str(directory)!r} cannot be loaded: "
-                f"{SUPPORT} and {LABELS} must fit the model. "
+                f"{presets.SUPPORT} and {presets.LABELS} must fit the model. "
                 f"Received: {error}"
             ) from error
+        classifier.temperature_ = temperature
         return classifier
 
     def _prepare(self, images):
-        """float32 examples `(n, ...)` of the model's form."""
-        if self.model.preprocessing is not None:
-            return self.model.preprocessing(images)
-        if is_source(images):
-            images = source_array(images, np.arange(images.shape[0]))
-        images = unit_examples(images, "images")
-        if len(images):
-            self._check_shape(images)
-        return images
-
-    def _check_shape(self, images):
-        """Raises a ValueError unless examples have the model's shape."""
-        found = images.shape[1:]
-        # An unbuilt model takes any shape.
-        expected = self.model.example_shapes.get("support_x", found)
-        if len(found) != len(expected) or any(
-            size not in (None, other)
-            for size, other in zip(expected, found, strict=True)
-        ):
-            shape = ", ".join(str(size) for size in ("n", *expected))
-            raise ValueError(
-                f"`images` must have the shape ({shape}) that the model was "
-                "trained on; put one picture in a list. Received: an array of "
-                f"shape {images.shape}"
-            )
-        if not found:
-            raise ValueError(
-                "`images` must hold an array or row of each example, (n, "
-                f"...). Received: an array of shape {images.shape}"
-            )
+        """float32 examples `(n, ...)` of the form of those fitted."""
+        self._check_fitted()
+        return prepare(self.model, images, self._images.shape[1:])
 
     def _label(self, label):
         """The label of a class as an array `(1,)`."""
         array = label_array([label], "label")
-        self._check_kind(array, "label")
+        check_kind(array, self._labels, "label")
         return array
 
-    def _check_kind(self, labels, name):
-        """Raises a ValueError unless labels can be compared with ours."""
-        kinds = [label_kind(array[0]) for array in (self._labels, labels)]
-        if kinds[0] is not kinds[1]:
-            raise ValueError(
-                f"`{name}` must be of one kind with the labels that were "
-                f"fitted, such as {self._labels[0]!r}. "
-                f"Received: {labels[0]!r}"
-            )
+    def _probabilities(self, images):
+        """Probabilities `(n, way)` of examples of the model's form."""
+        step = max(1, min(CHUNK, PAIRS // len(self._images)))
+        if self.model.transductive:
+            step = max(1, len(images))
+        parts = [np.zeros((0, len(self.classes_)), "float32")]
+        for start in range(0, len(images), step):
+            chunk = images[None, start : start + step]
+            predictions = self.model.infer(self._task, chunk)
+            predictions = predictions[..., : len(self.classes_)]
+            if self.temperature_ is None:
+                found = self.model.probabilities(predictions)
+                parts.append(ops.convert_to_numpy(found)[0])
+            else:
+                logs = self.model.log_probabilities(predictions)
+                logs = ops.convert_to_numpy(logs)[0]
+                found = tempered(logs, self.temperature_)
+                parts.append(found.astype("float32"))
+        return np.concatenate(parts)
 
-    def _learn(self, images, labels):
+    def _learn(self, images, labels, calibrate):
         classes, codes = class_codes(labels)
         if len(classes) < 2:
             raise ValueError(
                 "A classifier needs at least two classes. Received: "
                 f"{len(classes)} class(es): {classes.tolist()}"
             )
-        if not self.model.built:
-            examples = (None, None, *images.shape[1:])
-            self.model.build(
-                {
-                    "support_x": examples,
-                    "support_y": (None, None, None),
-                    "query_x": examples,
-                }
-            )
+        build(self.model, images.shape[1:])
         # A model of one way learns fewer classes too, and leaves some out.
         way = self.model.fixed_way or len(classes)
         if len(classes) > way:
@@ -321,58 +346,53 @@ class FewShotClassifier:
                 f"{len(classes)} classes: {classes.tolist()}"
             )
         targets = np.eye(way, dtype="float32")[codes]
+        task = self.model.adapt(images[None], targets[None])
+        temperature = None
+        if calibrate:
+            temperature = self._fit_temperature(images, codes, way)
         # Assigned last, so that a failure leaves the old classes in force.
-        self._task = self.model.adapt(images[None], targets[None])
+        self._task, self.temperature_ = task, temperature
         self._images, self._labels, self.classes_ = images, labels, classes
+        self._learner, self._measured = self.model, None
+
+    def _novelty(self, images):
+        measure = self._measure()
+        if not len(images):
+            return np.zeros(0)
+        return measure.score(novelty.embed(self.model, images))
+
+    def _measure(self):
+        """The `Novelty` of the support, made when it is first asked for."""
+        if self._measured is None:
+            _, codes = class_codes(self._labels)
+            embeddings = novelty.embed(self.model, self._images)
+            self._measured = novelty.Novelty.fit(embeddings, codes)
+        return self._measured
+
+    def _fit_temperature(self, images, codes, way):
+        logs, codes = left_out(self.model, images, codes, way)
+        if not len(codes):
+            raise ValueError(
+                "`calibrate` must be False unless a class has two examples or "
+                "more, of which one is left out. Received: calibrate=True "
+                f"with one example of each of {len(images)} classes"
+            )
+        return fit_temperature(logs, codes)
+
+    @property
+    def n_features_in_(self):
+        # scikit-learn asks for it by `hasattr`.
+        if not self.__sklearn_is_fitted__() or self._images.ndim != 2:
+            raise AttributeError("Only rows of a table have `n_features_in_`.")
+        return self._images.shape[1]
+
+    def __sklearn_is_fitted__(self):
+        # A task is of no use to the model that `set_params` puts in.
+        return getattr(self, "_learner", None) is self.model
 
     def _check_fitted(self):
-        if not hasattr(self, "classes_"):
-            raise ValueError(
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
                 "The classifier knows no classes yet: call "
                 "`fit(images, labels)` first."
             )
-
-
-def _check_lengths(images, labels):
-    if labels.shape != (len(images),):
-        raise ValueError(
-            "`labels` must hold one label for each image. Received: "
-            f"{len(images)} images and labels of shape {labels.shape}"
-        )
-
-
-def _read_support(path):
-    """The support images of a saved classifier."""
-    try:
-        # Given the path, NumPy would leave a damaged file open.
-        with open(path, "rb") as file:
-            images = np.load(file, allow_pickle=False)["images"]
-        if images.dtype != np.float32 or not images.ndim:
-            raise ValueError(f"dtype {images.dtype}, shape {images.shape}")
-        if not np.isfinite(images).all():
-            raise ValueError("values that are NaN or infinite")
-    # What a damaged file raises depends on where it broke.
-    except Exception as error:
-        raise ValueError(
-            f"{str(path)!r} is damaged: it must hold finite float32 images. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
-    return images
-
-
-def _read_labels(path, count):
-    """The labels of a saved classifier."""
-    labels = presets.read_json(path)
-    try:
-        if not isinstance(labels, list):
-            raise ValueError(f"an object of type {type(labels).__name__}")
-        odd = [x for x in labels if type(x) not in LABEL_TYPES]
-        if odd or len(labels) != count:
-            raise ValueError(f"{len(labels)} values, such as {odd[:1]}")
-        return label_array(labels)
-    except ValueError as error:
-        raise ValueError(
-            f"{str(path)!r} is damaged: it must hold a label of type str, "
-            f"int, float or bool for each of {count} images. "
-            f"Received: {error}"
-        ) from error

@@ -52,6 +52,25 @@ def save(model, directory, half_precision=False):
             _round_weights(part / WEIGHTS)
 
 
+def find(name):
+    """The folder of a preset, as `zoo.load` finds it.
+
+    Args:
+        name: Name of a preset of the zoo, or path of a folder with a preset.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        ValueError: If there is neither; names that are alike are listed.
+    """
+    # The zoo stands on the library, and imports this module. The one import
+    # the other way is made when a name is looked up.
+    import zoo
+
+    return zoo.preset_directory(name)
+
+
 def load(directory):
     """Rebuilds the model of a preset.
 

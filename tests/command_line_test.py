@@ -1,5 +1,6 @@
 """The command line: results on standard output, one clear line on errors."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -177,6 +178,80 @@ def test_predict_names_files_that_are_ignored(capsys, pictures, flags):
     assert code == 0 and "letter1" in out
     assert err.startswith("keras-meta: warning: ") and err.count("\n") == 1
     assert "letter1/photo.heic'" in err and "Thumbs.db" not in err
+
+
+def test_a_fitted_classifier_predicts_folders_as_a_table(capsys, pictures):
+    support, mine = pictures / "support", pictures / "mine"
+    # A class may have one picture.
+    (support / "letter1/1.png").unlink()
+    command = ["fit", NAME, "--support", support, "--output", mine]
+    code, out, err = run(capsys, *command, "--calibrate")
+    assert (code, err) == (0, "") and f"keras-meta predict {mine}" in out
+    noise = np.random.default_rng(0).integers(0, 2, (60, 70)) * 255
+    Image.fromarray(noise.astype("uint8")).save(pictures / "query9.png")
+    (pictures / "query.txt").write_text("no picture")
+    table = pictures / "found.csv"
+    flags = ["--query", pictures, "--top", 2, "--unknown", 0.01]
+    code, out, err = run(capsys, "predict", mine, *flags, "--csv", table)
+    assert (code, out, err) == (0, f"Wrote {table}\n", "")
+    with table.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["file", "label", "class1", "p1", "class2", "p2"]
+    assert [row[0] for row in rows] == [
+        str(pictures / f"query{number}.png") for number in (0, 1, 2, 9)
+    ]
+    assert rows[3][1] == "none of these"
+    assert [row[2] for row in rows[:3]] == ["letter0", "letter1", "letter2"]
+    assert all(float(row[3]) >= float(row[5]) for row in rows)
+    code, out, _ = run(capsys, "predict", mine, *flags, "--json")
+    found = json.loads(out)
+    assert found[3]["label"] is None
+    assert [len(row["probabilities"]) for row in found] == [2] * 4
+    assert km.FewShotClassifier.load(mine).temperature_ > 0
+
+
+def test_unreadable_pictures_are_skipped_where_asked(capsys, pictures):
+    broken = pictures / "broken.png"
+    broken.write_bytes((pictures / "query0.png").read_bytes()[:60])
+    (pictures / "support/letter1/0.png").write_bytes(b"nothing")
+    command = ["predict", NAME, "--support", pictures / "support"]
+    command += ["--query", broken, pictures / "query0.png"]
+    code, out, err = run(capsys, *command, "--skip-unreadable")
+    assert code == 0 and "letter0" in out and "broken" not in out
+    assert err.count("\n") == err.count("keras-meta: warning: skipped") == 2
+    assert "broken.png" in err and "letter1/0.png" in err
+    code, out, err = run(capsys, *command)
+    assert (code, out) == (1, "") and "`--skip-unreadable` leaves" in err
+    (pictures / "support/letter1/1.png").write_bytes(b"nothing")
+    code, out, err = run(capsys, *command, "--skip-unreadable")
+    assert code == 1 and "none in letter1" in err
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["predict", NAME, "--query", "x.png"], "`--support` must name"),
+        (["predict", "mine", "--query", "x", "--support", "y"], "leave out"),
+        (
+            ["predict", "mine", "--query", "x", "--csv", "no/x.csv"],
+            "existing folder",
+        ),
+        (["predict", "mine", "--query", "x", "--top", "0"], "(`--top`)"),
+        (["predict", "mine", "--query", "x", "--unknown", "5"], "a share"),
+        (["fit", NAME, "--support", "x", "--output", "preset"], "of a model"),
+    ],
+)
+def test_flags_of_a_classifier_are_checked_first(
+    capsys, tmp_path, monkeypatch, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "preset"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    (tmp_path / "mine/support.npz").touch()
+    code, out, err = run(capsys, *flags)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert message in err
 
 
 def test_export_writes_a_saved_model_once(capsys, tmp_path):
@@ -473,5 +548,5 @@ def test_the_names_of_the_recipes_are_theirs():
 
 
 def test_the_files_of_a_preset_are_named_as_the_library_names_them():
-    for name in ("CONFIG", "WEIGHTS", "SUMS"):
+    for name in ("CONFIG", "WEIGHTS", "SUMS", "SUPPORT"):
         assert getattr(preset_folder, name) == getattr(km.presets, name)

@@ -608,6 +608,9 @@ def test_padding_is_ignored(case, lend):
     close(found[..., :4], predict(model, episode))
     probabilities = ops.convert_to_numpy(model.probabilities(found))
     assert probabilities[..., 4].max() == 0
+    np.testing.assert_allclose(
+        np.exp(model.log_probabilities(found)), probabilities, atol=1e-6
+    )
     assert np.isfinite(found).all()
 
 

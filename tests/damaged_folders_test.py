@@ -200,6 +200,8 @@ SUPPORTS = {
     "NaN": support(images=IMAGES * np.nan),
     "infinite": support(images=IMAGES * np.inf),
     "range": support(images=IMAGES * 9),
+    "cold": support(images=IMAGES, temperature=0.0),
+    "two temperatures": support(images=IMAGES, temperature=np.ones(2)),
     "objects": support(images=np.array([Harmful()] * 6, object)),
 }
 

@@ -45,6 +45,21 @@ def test_a_preset_is_config_weights_and_sums(tmp_path):
     np.testing.assert_array_equal(loaded(episode()), model(episode()))
 
 
+def test_a_class_loads_its_presets_by_name_and_folder(tmp_path):
+    model = built()
+    model.save_to_preset(tmp_path)
+    loaded = km.models.PrototypicalNetwork.from_preset(tmp_path)
+    np.testing.assert_array_equal(loaded(episode()), model(episode()))
+    pretrained = km.models.EpisodicModel.from_preset(
+        "prototypical_network_glyphs"
+    )
+    assert type(pretrained) is km.models.PrototypicalNetwork
+    with pytest.raises(ValueError, match="`name` .* of a MatchingNetwork"):
+        km.models.MatchingNetwork.from_preset(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean"):
+        km.models.EpisodicModel.from_preset("prototypical_network_glyph")
+
+
 def functional_network(outputs=4):
     """A functional model, as all of `keras.applications` are."""
     inputs = keras.Input((6, 5, 3))

@@ -50,6 +50,7 @@ TESTS = {
         "test_a_frozen_part_of_a_network_stays_in_training",
     },
     "command_line_test": {
+        "test_a_fitted_classifier_predicts_folders_as_a_table",
         "test_a_plain_keras_model_is_no_classifier_and_is_exported",
         "test_a_process_of_its_own_writes_no_startup_lines",
         "test_export_writes_a_saved_model_once",

@@ -180,19 +180,55 @@ def evaluate_command(options):
         evaluate.write_results(directory, results)
 
 
-def predict_command(options):
-    """Learns the folders of pictures and classifies the files."""
+def fit_command(options):
+    """Learns the folders of pictures and keeps the classifier."""
+    from zoo import classifier_flags
+
     zoo.preset_directory(options.name)
+    classifier_flags.check_output(options.output)
     filter_startup_lines()
     from zoo import predictions
 
-    model = zoo.load(options.name)
-    predictions.check_learns_pictures(options.name, model)
-    rows = predictions.predict(model, options.support, options.query)
+    classifier = predictions.fit(
+        options.name,
+        options.support,
+        options.calibrate,
+        options.skip_unreadable,
+    )
+    classifier.save(options.output)
+    print(
+        f"Learned: {options.output}, {len(classifier.classes_)} classes\n"
+        f"Classify: keras-meta predict {options.output} --query FILE"
+    )
+
+
+def predict_command(options):
+    """Classifies the files, after the folders of pictures or a classifier."""
+    from zoo import classifier_flags
+
+    directory = zoo.preset_directory(options.name)
+    saved = classifier_flags.check_predict(options, directory)
+    filter_startup_lines()
+    from zoo import predictions
+
+    skip = options.skip_unreadable
+    if saved:
+        classifier = predictions.load(options.name, directory)
+    else:
+        classifier = predictions.fit(
+            options.name, options.support, options.calibrate, skip
+        )
+    rows = predictions.predict(classifier, options.query, options.unknown, skip)
+    table = predictions.lines(rows, options.top)
+    if options.csv:
+        predictions.write_csv(table, options.csv)
     if options.json:
+        rows = predictions.shortened(rows, options.top)
         print(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    print(predictions.table(rows))
+    elif options.csv:
+        print(f"Wrote {options.csv}")
+    else:
+        print(predictions.text(table))
 
 
 def export_command(options):
@@ -345,6 +381,7 @@ COMMANDS = {
     "show": show_command,
     "train": train_command,
     "evaluate": evaluate_command,
+    "fit": fit_command,
     "predict": predict_command,
     "export": export_command,
     "plot": plot_command,

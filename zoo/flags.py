@@ -17,10 +17,24 @@ examples:
   keras-meta evaluate prototypical_network_omniglot --way 20 --shot 1
   keras-meta predict prototypical_network_omniglot --support my_symbols \\
       --query scan1.png scan2.png
+  keras-meta fit prototypical_network_omniglot --support my_symbols \\
+      --output mine
+  keras-meta predict mine --query scans --top 3 --unknown 0.05
   keras-meta train prototypical_network_glyphs --resume
   keras-meta export prototypical_network_omniglot served
   keras-meta plot prototypical_network_omniglot --output pictures
 """
+# An example of each command.
+ARGUMENTS = {
+    "list": "",
+    "show": "maml_omniglot_5way",
+    "train": "prototypical_network_glyphs --resume",
+    "evaluate": "prototypical_network_omniglot --way 20 --shot 1",
+    "fit": "prototypical_network_omniglot --support my_symbols --output mine",
+    "predict": "mine --query scans --top 3 --unknown 0.05",
+    "export": "prototypical_network_omniglot served",
+    "plot": "prototypical_network_omniglot --output pictures",
+}
 # Flags that choose the tasks of a measurement, by the stream's fields; None
 # where they are not given.
 STREAM_FLAGS = (
@@ -45,6 +59,7 @@ RANGES = {
     "episodes": (1, math.inf),
     "inner_steps": (0, math.inf),
     "steps": (1, math.inf),
+    "top": (1, math.inf),
     # Keras and NumPy take no others.
     "seed": (0, 2**32 - 1),
 }
@@ -68,7 +83,12 @@ def parser(commands):
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (summary, add_flags) in COMMANDS.items():
-        command = subparsers.add_parser(name, help=summary, description=summary)
+        command = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example: keras-meta {name} {ARGUMENTS[name]}".rstrip(),
+        )
         command.set_defaults(command=commands[name])
         add_flags(command)
     return parser
@@ -107,6 +127,12 @@ def check_ranges(options):
                 f"`{name}` (`{spelled([name])}`) must be {wanted}. "
                 f"Received: {name}={number}"
             )
+    share = getattr(options, "unknown", None)
+    if share is not None and not 0 < share < 1:
+        raise ValueError(
+            "`unknown` (`--unknown`) must be a share between 0 and 1, such as "
+            f"0.05. Received: unknown={share}"
+        )
 
 
 def resume_line(options):
@@ -195,23 +221,73 @@ def _evaluate(command):
     )
 
 
-def _predict(command):
+def _fit(command):
     command.add_argument("name", metavar="NAME")
+    _support(command, required=True)
     command.add_argument(
-        "--support",
+        "--output",
         metavar="DIR",
+        type=pathlib.Path,
         required=True,
-        help="one folder of pictures per class",
+        help="where the classifier goes, for `predict`",
     )
+
+
+def _predict(command):
+    command.add_argument(
+        "name", metavar="NAME", help="a preset, or a folder that `fit` wrote"
+    )
+    _support(command, required=False)
     command.add_argument(
         "--query",
         metavar="FILE",
         nargs="+",
         required=True,
-        help="pictures to classify",
+        help="pictures to classify, or folders of them",
+    )
+    command.add_argument(
+        "--top",
+        type=int,
+        metavar="N",
+        help="name the N most probable classes of each picture, not all",
+    )
+    command.add_argument(
+        "--unknown",
+        type=float,
+        metavar="SHARE",
+        help="refuse pictures that are none of the classes, and about this "
+        "share of those that are, such as 0.05",
+    )
+    command.add_argument(
+        "--csv",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="write the table to a file",
     )
     command.add_argument(
         "--json", action="store_true", help="print JSON instead of a table"
+    )
+
+
+def _support(command, required):
+    """Flags of what is learned, which `fit` and `predict` share."""
+    command.add_argument(
+        "--support",
+        metavar="DIR",
+        required=required,
+        help="one folder of pictures per class, named for it",
+    )
+    command.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="make probabilities as sure as they are right; it takes two "
+        "pictures of a class at least",
+    )
+    command.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="name files that are no pictures and go on without them, "
+        "instead of stopping",
     )
 
 
@@ -297,8 +373,13 @@ COMMANDS = {
         "any of the flags that one",
         _evaluate,
     ),
+    "fit": (
+        "learn classes from folders of pictures and keep the classifier",
+        _fit,
+    ),
     "predict": (
-        "learn classes from folders of pictures, then classify pictures",
+        "classify pictures, after folders of pictures or by a classifier "
+        "that `fit` kept",
         _predict,
     ),
     "export": (

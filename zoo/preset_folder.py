@@ -21,6 +21,8 @@ from zoo.results import Results
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 SUMS = "SHA256SUMS"
+# A classifier's folder has it too.
+SUPPORT = "support.npz"
 RECIPE = "recipe.json"
 RESULTS = "results.json"
 CARD = "README.md"
@@ -30,6 +32,12 @@ FILES = (CONFIG, WEIGHTS, RECIPE, RESULTS, CARD, SUMS)
 def is_preset(directory):
     """Whether a folder holds a preset, measured or not."""
     return (pathlib.Path(directory) / CONFIG).is_file()
+
+
+def is_classifier(directory):
+    """Whether a folder holds a few-shot classifier with its classes."""
+    directory = pathlib.Path(directory)
+    return is_preset(directory) and (directory / SUPPORT).is_file()
 
 
 def read_model(directory):

@@ -6,20 +6,18 @@ import warnings
 import keras
 from keras import ops
 
+from keras_meta import presets
 from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
 from keras_meta.metrics import AccuracyInterval
-from keras_meta.models import litert_file, saved_model
+from keras_meta.models import episode_checks, exports
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
 from keras_meta.serialization import deserialize_nested
 
-# What `export` writes with all signatures, by its `format`.
-FORMATS = {
-    "tf_saved_model": saved_model.export,
-    "litert": litert_file.export,
-}
+# The least probability that has a logarithm: that of float32.
+SMALLEST = 1.2e-38
 
 
 class EpisodicModel(ReplicatedFit):
@@ -65,6 +63,8 @@ class EpisodicModel(ReplicatedFit):
     evaluation_inner_steps = None
     # A method `(examples, training=False) -> embeddings (tasks, n, dim)`.
     embed = None
+    # Likewise a method that returns feature maps `(tasks, n, h, w, c)`.
+    feature_maps = None
     # A method `(support_x, support_y) -> dict of gates`, if it learns how to
     # update a network.
     read_gates = None
@@ -85,6 +85,10 @@ class EpisodicModel(ReplicatedFit):
         super().__init__(**{"autocast": False, **kwargs})
         self.statistics = statistics
         self.preprocessing = preprocessing
+
+    def __sklearn_clone__(self):
+        # It holds nothing of a task, so that clones of a classifier share it.
+        return self
 
     def __init_subclass__(cls, **kwargs):
         # Batch-norm statistics are opened around the two verbs here, once,
@@ -161,6 +165,21 @@ class EpisodicModel(ReplicatedFit):
         """
         return ops.softmax(predictions, axis=-1)
 
+    def log_probabilities(self, predictions):
+        """The logs of `probabilities`, which a temperature divides.
+
+        Args:
+            predictions: `(tasks, query, way)`.
+
+        Returns:
+            Tensor of that shape.
+        """
+        if type(self).probabilities is EpisodicModel.probabilities:
+            # Exact where a probability is too small for its dtype.
+            return ops.log_softmax(predictions, axis=-1)
+        shares = self.probabilities(predictions)
+        return ops.log(ops.maximum(shares, SMALLEST))
+
     def build(self, input_shape):
         """Makes the weights.
 
@@ -232,44 +251,11 @@ class EpisodicModel(ReplicatedFit):
         Args:
             episodes: Dict of `support_x`, `support_y` and `query_x`.
         """
-        keys = ("support_x", "support_y", "query_x")
-        shapes = {key: tuple(episodes[key].shape) for key in keys}
-        support_x, support_y, query_x = shapes.values()
-        if len(support_y) == 2 and (
-            len(support_x) < 3 or support_x[:2] != support_y
-        ):
-            raise ValueError(
-                "`episodes` must have a tasks axis: make batches of them with "
-                "`.batch(1)`, or a larger number of tasks. Received: shapes "
-                f"{shapes}"
-            )
-        if len(support_y) == 2:
-            raise ValueError(
-                "`support_y` must be one-hot, (tasks, support, way); for "
-                "integer labels use `keras.ops.one_hot(support_y, way)`. "
-                f"Received: support_y of shape {support_y}"
-            )
-        if len(support_x) < 3 or len(support_y) != 3 or len(query_x) < 3:
-            raise ValueError(
-                "`episodes` must hold support_x (tasks, support, ...), "
-                "support_y (tasks, support, way) and query_x (tasks, query, "
-                "...); one episode becomes a batch with `.batch(1)`. "
-                f"Received: shapes {shapes}"
-            )
-        for key in ("support_x", "query_x"):
-            dtype = keras.backend.standardize_dtype(episodes[key].dtype)
-            if "float" not in dtype:
-                raise ValueError(
-                    f"`{key}` must be floats: turn uint8 pixels into [0, 1] "
-                    "by `/ 255`, and other integers by `astype('float32')`. "
-                    f"Received: {key} of dtype {dtype}"
-                )
-        if _differ(support_x[:2], support_y[:2]):
-            raise ValueError(
-                "`support_x` and `support_y` must agree in tasks and support "
-                f"examples. Received: shapes {support_x} and {support_y}"
-            )
-        self.check_query_shape(support_x, query_x)
+        episode_checks.check_parts(episodes)
+        self.check_query_shape(
+            tuple(episodes["support_x"].shape),
+            tuple(episodes["query_x"].shape),
+        )
 
     def check_query_shape(self, support_x, query_x):
         """Raises a ValueError unless support and queries are alike.
@@ -278,13 +264,7 @@ class EpisodicModel(ReplicatedFit):
             support_x: Shape of the support examples.
             query_x: Shape of the queries.
         """
-        if len(support_x) != len(query_x) or _differ(
-            support_x[2:], query_x[2:]
-        ):
-            raise ValueError(
-                "`support_x` and `query_x` must hold examples of one shape. "
-                f"Received: shapes {support_x} and {query_x}"
-            )
+        episode_checks.check_query_shape(support_x, query_x)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """As `keras.Model.compute_metrics`; warns if padding is counted."""
@@ -344,17 +324,48 @@ class EpisodicModel(ReplicatedFit):
                 built, if LiteRT lacks an operation that it needs, or if a
                 signature is given.
         """
-        if format not in FORMATS:
+        if format in exports.FORMATS:
+            exports.check_no_signature(format, input_signature, kwargs)
+            exports.FORMATS[format](self, filepath, bool(verbose))
+        else:
             super().export(filepath, format, verbose, input_signature, **kwargs)
-            return
-        if input_signature is not None or kwargs:
+
+    @classmethod
+    def from_preset(cls, name):
+        """Loads a pretrained model, as `zoo.load` does.
+
+        Args:
+            name: Name of a preset of the zoo, or path of a folder that
+                `save_to_preset` or `keras-meta train` wrote.
+
+        Returns:
+            The model with its weights and its `preprocessing`, not compiled;
+            of this class, or of a subclass: `EpisodicModel.from_preset`
+            loads any.
+
+        Raises:
+            ValueError: For an unknown name, a preset of another class, and
+                one that is damaged.
+        """
+        model = presets.load(presets.find(name))
+        if not isinstance(model, cls):
             raise ValueError(
-                f"`input_signature` must be None for {format!r}, whose "
-                "signatures leave tasks, support, queries and way open. "
-                f"Received: input_signature={input_signature!r}, "
-                f"{sorted(kwargs)}"
+                f"`name` must be a preset of a {cls.__name__}. Received: "
+                f"name={str(name)!r}, a {type(model).__name__}"
             )
-        FORMATS[format](self, filepath, verbose=bool(verbose))
+        return model
+
+    def save_to_preset(self, directory):
+        """Writes the model as a preset: its config, weights and their sums.
+
+        Args:
+            directory: Folder; made if it is missing. Other files in it stay.
+
+        Raises:
+            ValueError: If the model is not built, or its config would not
+                load: see `keras_meta.presets.save`.
+        """
+        presets.save(self, directory)
 
     def get_config(self):
         return {
@@ -384,11 +395,3 @@ class EpisodicModel(ReplicatedFit):
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize_nested(config))
-
-
-def _differ(shape, other):
-    """Whether two shapes differ where both are known."""
-    return any(
-        a is not None and b is not None and a != b
-        for a, b in zip(shape, other, strict=True)
-    )

@@ -252,6 +252,15 @@ class GradientBasedModel(OuterLoop):
             return super().probabilities(predictions)
         return predictions
 
+    def log_probabilities(self, predictions):
+        if self.inner_loss is losses.cross_entropy:
+            return super().log_probabilities(predictions)
+        raise ValueError(
+            "`calibrate` needs a model whose predictions are probabilities: "
+            'one with `inner_loss="cross_entropy"`. Received: inner_loss='
+            f"{losses.serialize(self.inner_loss)!r}"
+        )
+
     def query_pass(self, weights, state, episode):
         """Predicts the queries of one task with adapted weights.
 

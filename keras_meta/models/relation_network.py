@@ -90,14 +90,14 @@ class RelationNetwork(EpisodicModel):
         self.scores = check_choice("scores", scores, SCORES)
 
     def adapt(self, support_x, support_y, training=False):
-        maps = self._feature_maps(support_x, training)
+        maps = self.feature_maps(support_x, training)
         class_maps = AGGREGATIONS[self.aggregation](maps, support_y)
         if self.statistics == "support":
             self._collect_relation_moments(class_maps, maps, training)
         return {"class_maps": class_maps, "present": class_counts(support_y)}
 
     def infer(self, task, query_x, training=False):
-        maps = self._feature_maps(query_x, training)
+        maps = self.feature_maps(query_x, training)
         logits = self.relation(task["class_maps"], maps, training=training)
         logits = mask_absent(at_least_float32(logits), task["present"])
         return logits if self.scores == "softmax" else ops.sigmoid(logits)
@@ -107,16 +107,12 @@ class RelationNetwork(EpisodicModel):
             return super().probabilities(predictions)
         return row_shares(predictions)
 
-    def _collect_relation_moments(self, class_maps, maps, training):
-        """Has the batch norm of the relation module see the support.
+    def log_probabilities(self, predictions):
+        if self.scores == "softmax":
+            return ops.log_softmax(predictions, axis=-1)
+        return super().log_probabilities(predictions)
 
-        `adapt` compares nothing, so under the statistics `support` that
-        batch norm would have no moments for `infer`: here the classes are
-        compared with the support examples `(tasks, support, h, w, c)`.
-        """
-        self.relation(class_maps, maps, training=training)
-
-    def _feature_maps(self, examples, training):
+    def feature_maps(self, examples, training=False):
         """Encodes examples `(tasks, n, ...)` as `(tasks, n, h, w, c)`."""
         maps = batch_apply(self.encoder, examples, training)
         if len(maps.shape) != 5:
@@ -127,6 +123,15 @@ class RelationNetwork(EpisodicModel):
                 f"output of shape {(None, *maps.shape[2:])}"
             )
         return maps
+
+    def _collect_relation_moments(self, class_maps, maps, training):
+        """Has the batch norm of the relation module see the support.
+
+        `adapt` compares nothing, so under the statistics `support` that
+        batch norm would have no moments for `infer`: here the classes are
+        compared with the support examples `(tasks, support, h, w, c)`.
+        """
+        self.relation(class_maps, maps, training=training)
 
     def get_config(self):
         return {

@@ -18,4 +18,5 @@ from keras_meta.plots.learning_curves import plot_learning_curves
 from keras_meta.plots.memory import plot_memory
 from keras_meta.plots.pair_scores import plot_score_histogram
 from keras_meta.plots.regression import plot_regression_adaptation
+from keras_meta.plots.reliability import plot_reliability
 from keras_meta.plots.sequence_copy import plot_copy
