@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from keras_meta.arrays import as_array, as_numbers, is_source, source_array
-from keras_meta.checks import check_integer
+from keras_meta.checks import check_choice, check_integer
+from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
@@ -25,7 +26,7 @@ class Preprocessing:
     It is saved with the model, so that a user's pictures of any size get the
     form of its training images. Calling the object applies, in this order:
     values to `[0, 1]`, transparency onto white, colour to grey (or grey to
-    colour), area resize, ink polarity.
+    colour), resize, ink polarity.
 
     Args:
         size: Positive integer, or a pair `(height, width)`: pixels.
@@ -33,9 +34,13 @@ class Preprocessing:
         ink: Whether the images are drawings that the model needs as bright
             ink (1) on a dark ground (0). A picture whose median border pixel
             is above 0.5, such as a black-on-white scan, is then inverted.
+        interpolation: `"area"`, `"bilinear"` or `"bicubic"`: see
+            `keras_meta.resizing`. Photographs that must grow need one of the
+            last two, as area makes blocks of them.
 
     Raises:
-        ValueError: For a size, a number of channels or pixels out of range.
+        ValueError: For an unknown interpolation, and for a size, a number of
+            channels or pixels out of range.
 
     Example:
 
@@ -49,6 +54,7 @@ class Preprocessing:
     size: int | tuple[int, int]
     channels: int = 1
     ink: bool = False
+    interpolation: str = "area"
 
     def __post_init__(self):
         given = self.size if np.iterable(self.size) else (self.size,) * 2
@@ -68,8 +74,14 @@ class Preprocessing:
                 "`channels` must be 1 (grey) or 3 (RGB). "
                 f"Received: channels={self.channels!r}"
             )
+        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         object.__setattr__(self, "size", (height, width))
         object.__setattr__(self, "channels", channels)
+
+    @property
+    def shape(self):
+        """The shape of an image: `(height, width, channels)`."""
+        return (*self.size, self.channels)
 
     def __call__(self, images):
         """Applies the preprocessing.
@@ -133,12 +145,13 @@ class Preprocessing:
             )
         images = to_unit_range(images, "images")
         images = self._recolour(images)
-        # Rounding may put an average just outside the range.
-        images = np.clip(area_resize(images, self.size), 0, 1)
+        # Rounding may put an average just outside the range, and bicubic
+        # interpolation overshoots at edges.
+        images = np.clip(resize(images, self.size, self.interpolation), 0, 1)
         return invert_bright_ground(images) if self.ink else images
 
     def _joined(self, parts):
-        nothing = np.zeros((0, *self.size, self.channels), "float32")
+        nothing = np.zeros((0, *self.shape), "float32")
         return np.concatenate([nothing, *parts])
 
     def _recolour(self, images):
@@ -152,7 +165,11 @@ class Preprocessing:
         return np.repeat(images, 3, axis=-1)
 
     def get_config(self):
-        return dataclasses.asdict(self)
+        config = dataclasses.asdict(self)
+        # As older versions wrote it, which they can read.
+        if self.interpolation == "area":
+            del config["interpolation"]
+        return config
 
     @classmethod
     def from_config(cls, config):
@@ -262,37 +279,6 @@ def check_range(values, top, name):
             "floats 0 to 1; divide by the largest value). "
             f"Received: values from {low:g} to {high:g}"
         )
-
-
-def area_resize(images, size):
-    """Resizes by averaging the area each new pixel covers.
-
-    Args:
-        images: float array `(n, height, width, channels)`.
-        size: Pair `(height, width)` of the result.
-
-    Returns:
-        Array `(n, *size, channels)` of the same dtype.
-    """
-    if images.shape[1:3] == tuple(size):
-        return images
-    rows = _area_weights(images.shape[1], size[0]).astype(images.dtype)
-    columns = _area_weights(images.shape[2], size[1]).astype(images.dtype)
-    # (n, h, w, c): rows first, then columns, each one matrix product.
-    images = np.tensordot(images, rows, (1, 1))
-    images = np.tensordot(images, columns, (1, 1))
-    return np.ascontiguousarray(np.moveaxis(images, 1, 3))
-
-
-def _area_weights(old, new):
-    """Matrix `(new, old)`: the share of old pixel j in new pixel i."""
-    edges = np.arange(new + 1) * (old / new)
-    pixels = np.arange(old)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(
-        edges[:-1, None], pixels
-    )
-    overlap = np.maximum(overlap, 0)
-    return overlap / overlap.sum(axis=1, keepdims=True)
 
 
 def invert_bright_ground(images):

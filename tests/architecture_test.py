@@ -15,7 +15,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module may import modules of lower ranks, and of its own folder.
 RANKS = [
-    ("keras_meta.allocator", "keras_meta.arrays", "keras_meta.checks"),
+    (
+        "keras_meta.allocator",
+        "keras_meta.arrays",
+        "keras_meta.checks",
+        "keras_meta.resizing",
+        "keras_meta.torch_weights",
+    ),
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
@@ -29,6 +35,7 @@ RANKS = [
         "keras_meta.preprocessing",
     ),
     ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
+    ("keras_meta.pretrained_weights",),
     ("keras_meta.encoders",),
     ("keras_meta.models",),
     ("keras_meta.presets",),

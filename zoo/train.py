@@ -9,6 +9,7 @@ import time
 import keras
 
 import zoo
+from keras_meta import presets
 from zoo import preset_folder, run_folder
 from zoo.model_digest import model_digest
 from zoo.recipes.recipe import LOSSES, OPTIMIZERS
@@ -64,7 +65,18 @@ def _begun(recipe, run_dir, resume):
         "seconds": 0.0,
         "history": {},
     }
-    compile_model(model, recipe)
+    if recipe.weights_from:
+        images = (None, None, *model.preprocessing.shape)
+        model.build(
+            {
+                "support_x": images,
+                "support_y": (None, None, None),
+                "query_x": images,
+            }
+        )
+        presets.load_named_weights(model, recipe.weights_from)
+    else:
+        compile_model(model, recipe)
     return model, state
 
 
@@ -270,4 +282,5 @@ def write_preset(recipe, model, state, directory):
             },
         },
         recipe.half_precision,
+        recipe.weights_from,
     )
