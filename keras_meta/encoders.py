@@ -337,6 +337,8 @@ def efficientnet_lite0(
     """
     if weights is not None:
         check_choice("weights", weights, ("imagenet",))
+        # Before the network is made, which takes a second.
+        pretrained_weights.find("efficientnet_lite0_imagenet")
     filters = tuple(check_integer("filters", width, 1) for width in filters)
     first, *widths = filters
     # Of the stages: blocks, side of the filters, strides, expansion.

@@ -10,7 +10,7 @@ from keras_meta.arrays import is_source, source_array
 from keras_meta.data.examples import unit_examples
 from keras_meta.data.labels import class_codes, label_array, label_kind
 from keras_meta.models.episodic_model import EpisodicModel
-from keras_meta.preprocessing import to_unit_range
+from keras_meta.preprocessing import Preprocessing, to_unit_range
 from keras_meta.presets import LABELS, SUMS, SUPPORT
 
 # Queries predicted at once, and queries times support examples, which some
@@ -237,8 +237,9 @@ class FewShotClassifier:
         classifier = cls(presets.load(directory))
         try:
             classifier._check_shape(images)
-            if classifier.model.preprocessing is not None:
-                to_unit_range(images, "images")
+            preprocessing = classifier.model.preprocessing
+            if isinstance(preprocessing, Preprocessing):
+                to_unit_range(preprocessing.unscaled(images), "images")
             classifier._learn(images, labels)
         # What a model raises for examples of other values depends on it.
         except Exception as error:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_meta.arrays import as_array, as_numbers, is_source, source_array
-from keras_meta.checks import check_choice, check_integer
+from keras_meta.checks import check_choice, check_integer, check_number
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
@@ -26,7 +26,7 @@ class Preprocessing:
     It is saved with the model, so that a user's pictures of any size get the
     form of its training images. Calling the object applies, in this order:
     values to `[0, 1]`, transparency onto white, colour to grey (or grey to
-    colour), resize, ink polarity.
+    colour), resize, ink polarity, the range of values.
 
     Args:
         size: Positive integer, or a pair `(height, width)`: pixels.
@@ -37,10 +37,15 @@ class Preprocessing:
         interpolation: `"area"`, `"bilinear"` or `"bicubic"`: see
             `keras_meta.resizing`. Photographs that must grow need one of the
             last two, as area makes blocks of them.
+        value_range: Pair of numbers: what black and white become. The
+            episodes of the loaders have `(0, 1)`, the default, and so have
+            networks that learned from them; `(0, 255)` and `(-1, 1)` are for
+            networks of `keras.applications`.
 
     Raises:
-        ValueError: For an unknown interpolation, and for a size, a number of
-            channels or pixels out of range.
+        ValueError: For an unknown interpolation, for a range whose second
+            number is not the larger, and for a size, a number of channels or
+            pixels out of range.
 
     Example:
 
@@ -55,6 +60,7 @@ class Preprocessing:
     channels: int = 1
     ink: bool = False
     interpolation: str = "area"
+    value_range: tuple[float, float] = (0, 1)
 
     def __post_init__(self):
         given = self.size if np.iterable(self.size) else (self.size,) * 2
@@ -75,6 +81,7 @@ class Preprocessing:
                 f"Received: channels={self.channels!r}"
             )
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
+        object.__setattr__(self, "value_range", _range(self.value_range))
         object.__setattr__(self, "size", (height, width))
         object.__setattr__(self, "channels", channels)
 
@@ -96,7 +103,7 @@ class Preprocessing:
                 of at most 16 bits.
 
         Returns:
-            float32 array `(n, *size, channels)` in `[0, 1]`.
+            float32 array `(n, *size, channels)` in `value_range`.
 
         Raises:
             ValueError: For another rank, one colour picture that is not in a
@@ -113,7 +120,7 @@ class Preprocessing:
         if isinstance(pictures, list | tuple):
             # One at a time, so that only resized ones are held together.
             return self._joined(
-                self._prepare(_one_picture(picture, row)[None])
+                self._scaled(self._prepare(_one_picture(picture, row)[None]))
                 for row, picture in enumerate(pictures)
             )
         if pictures.shape == (0,):
@@ -132,7 +139,7 @@ class Preprocessing:
                 "picture in a list. Received: an array of shape "
                 f"{pictures.shape}"
             )
-        return self._prepare(pictures)
+        return self._scaled(self._prepare(pictures))
 
     def _prepare(self, images):
         """The preprocessing of an array `(n, height, width, channels)`."""
@@ -149,6 +156,27 @@ class Preprocessing:
         # interpolation overshoots at edges.
         images = np.clip(resize(images, self.size, self.interpolation), 0, 1)
         return invert_bright_ground(images) if self.ink else images
+
+    def _scaled(self, images):
+        """Images in `[0, 1]` with the range of values that is asked for."""
+        low, high = self.value_range
+        if (low, high) == (0, 1):
+            return images
+        return low + (high - low) * images
+
+    def unscaled(self, images):
+        """Images of the range of values, back in `[0, 1]`.
+
+        Args:
+            images: float array `(n, ...)` that the preprocessing gave.
+
+        Returns:
+            Array of the same shape.
+        """
+        low, high = self.value_range
+        return (
+            images if (low, high) == (0, 1) else (images - low) / (high - low)
+        )
 
     def _joined(self, parts):
         nothing = np.zeros((0, *self.shape), "float32")
@@ -167,13 +195,28 @@ class Preprocessing:
     def get_config(self):
         config = dataclasses.asdict(self)
         # As older versions wrote it, which they can read.
-        if self.interpolation == "area":
-            del config["interpolation"]
+        for name in ("interpolation", "value_range"):
+            if config[name] == getattr(Preprocessing, name):
+                del config[name]
         return config
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _range(value):
+    """A range of values as a pair of numbers."""
+    try:
+        low, high = (check_number("value_range", number) for number in value)
+    except (TypeError, ValueError):
+        low = high = 0
+    if low >= high:
+        raise ValueError(
+            "`value_range` must be a pair of numbers (low, high), low below "
+            f"high. Received: value_range={value!r}"
+        )
+    return low, high
 
 
 def _pictures(images):

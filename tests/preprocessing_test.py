@@ -413,3 +413,29 @@ class TestOtherForms:
     def test_anything_else_is_named(self, given, message):
         with pytest.raises(ValueError, match=f"`images` must be.*{message}"):
             Preprocessing(4)(given)
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (-1, 1), [0.5, 2]])
+def test_values_get_the_range_that_is_asked_for(value_range):
+    images = pixels((2, 5, 6, 3))
+    unit = Preprocessing(4, 3)
+    preprocessing = Preprocessing(4, 3, value_range=value_range)
+    low, high = value_range
+    expected = low + (high - low) * unit(images)
+    for given in (images, [*images]):
+        found = preprocessing(given)
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(
+        preprocessing.unscaled(found), unit(images), atol=1e-5
+    )
+    config = json.loads(json.dumps(preprocessing.get_config()))
+    assert Preprocessing.from_config(config) == preprocessing
+
+
+@pytest.mark.parametrize(
+    "value_range", [1, (1, 0), (0, 0), (0, 1, 2), "01", (0, math.nan), None]
+)
+def test_a_range_is_a_pair_of_numbers(value_range):
+    with pytest.raises(ValueError, match="`value_range` must be a pair"):
+        Preprocessing(4, value_range=value_range)

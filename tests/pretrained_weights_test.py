@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import pathlib
 
 import keras
 import numpy as np
@@ -12,7 +11,7 @@ from torch_files import write_arrays
 import keras_meta as km
 from keras_meta import pretrained_weights
 
-ROOT = pathlib.Path(__file__).parents[1]
+INSTALL = r'not installed: pip install "keras-meta\[photos\]"'
 NAME = "efficientnet_lite0_imagenet"
 WIDTHS = (3, 2, 3, 4, 5, 4, 3, 6)
 
@@ -137,19 +136,29 @@ def test_running_statistics_are_exact_in_a_model(encoder):
     np.testing.assert_allclose(encoder(images[0]), alone, atol=1e-5)
 
 
-def test_the_encoder_comes_back(encoder, tmp_path):
-    images = np.random.default_rng(0).random((2, 16, 16, 3), "float32")
-    encoder.save(tmp_path / "encoder.keras")
-    loaded = keras.saving.load_model(tmp_path / "encoder.keras")
-    np.testing.assert_allclose(loaded(images), encoder(images), atol=1e-6)
-    # The first block of stride 2.
-    block = encoder.layers[5]
+def test_a_block_comes_back(tmp_path):
+    block = km.layers.InvertedResidual(3, 5, strides=2, expansion=4)
+    network = keras.Sequential([block, km.layers.InvertedResidual(3)])
+    images = np.random.default_rng(0).random((2, 7, 6, 2), "float32")
+    expected = network(images)
     assert block.compute_output_shape((None, 7, None, 2)) == (None, 4, None, 3)
-    assert block(np.zeros((1, 7, 6, 2), "float32")).shape == (1, 4, 3, 3)
+    assert expected.shape == (2, 4, 3, 3)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_allclose(loaded(images), expected, atol=1e-6)
 
 
-def test_a_preset_names_its_weights(package, tmp_path):
-    model = km.models.PrototypicalNetwork(narrow())
+def test_a_preset_names_its_weights(package, tmp_path, monkeypatch):
+    # A network whose first layers are those of the file.
+    model = km.models.PrototypicalNetwork(
+        keras.Sequential(
+            [
+                keras.layers.Conv2D(WIDTHS[0], 3, use_bias=False),
+                km.layers.EpisodicBatchNormalization(),
+                keras.layers.GlobalAveragePooling2D(),
+            ]
+        )
+    )
     shape = (None, None, 16, 16, 3)
     model.build(
         {"support_x": shape, "support_y": (None,) * 3, "query_x": shape}
@@ -174,6 +183,13 @@ def test_a_preset_names_its_weights(package, tmp_path):
         with pytest.raises(ValueError, match="loaded: weights.json: `"):
             km.presets.load(tmp_path / "preset")
 
+    km.presets.save(model, tmp_path / "preset", weights_from=source)
+    without = pretrained_weights.SOURCES[NAME]._replace(module="no_such_module")
+    with monkeypatch.context() as patch:
+        patch.setitem(pretrained_weights.SOURCES, NAME, without)
+        with pytest.raises(ValueError, match=INSTALL):
+            km.presets.load(tmp_path / "preset")
+
     # Trained further, it is saved whole.
     km.presets.save(loaded, tmp_path / "preset")
     assert {path.name for path in (tmp_path / "preset").iterdir()} == {
@@ -193,7 +209,7 @@ def test_what_is_wrong_with_a_package_is_said(encoder, package, arrays):
     path.write_bytes(path.read_bytes() + b"1")
     refuse("file.pth' is damaged: its SHA-256 sum must be")
     path.unlink()
-    refuse(r'not installed: pip install "keras-meta\[photos\]"')
+    refuse(INSTALL)
     with pytest.raises(ValueError, match="no _bn0.weight"):
         pretrained_weights.assign(encoder, dict(list(arrays.items())[:2]))
     changed = {**arrays, "_bn0.bias": arrays["_bn0.bias"][:1]}
@@ -222,10 +238,8 @@ def test_wrong_arguments_are_named(arguments, match):
 def test_without_the_extra_the_line_that_installs_it_is_named(monkeypatch):
     source = pretrained_weights.SOURCES[NAME]._replace(module="no_such_module")
     monkeypatch.setitem(pretrained_weights.SOURCES, NAME, source)
-    with pytest.raises(ValueError, match=r'pip install "keras-meta\[photos\]"'):
+    with pytest.raises(ValueError, match=INSTALL):
         km.encoders.efficientnet_lite0()
-    with pytest.raises(ValueError, match=r'pip install "keras-meta\[photos\]"'):
-        km.presets.load(ROOT / "zoo/presets/prototypical_network_photos")
 
 
 def test_pictures_have_their_classes_of_imagenet():

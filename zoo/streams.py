@@ -132,22 +132,21 @@ class Photographs(Episodes):
 
     def prepared(self, model):
         import keras
-        import numpy as np
 
         from keras_meta.models import PrototypicalNetwork
 
         if (
             not isinstance(model, PrototypicalNetwork)
+            or not isinstance(model.encoder, keras.Model)
             or model.statistics != "running"
         ):
             return super().prepared(model)
         examples, labels = self.load()
-        embeddings = [
-            np.asarray(model.embed(examples[row : row + 1].numpy()[None])[0])
-            for row in range(len(examples))
-        ]
+        embeddings = model.encoder.predict(
+            examples.numpy(), batch_size=16, verbose=0
+        )
         head = PrototypicalNetwork(keras.layers.Identity(), model.distance)
-        draw = functools.partial(self._draw, np.concatenate(embeddings), labels)
+        draw = functools.partial(self._draw, embeddings, labels)
         return head, draw
 
     def as_measured(self, fixed_way):

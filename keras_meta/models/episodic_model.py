@@ -10,6 +10,7 @@ from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
 from keras_meta.metrics import AccuracyInterval
 from keras_meta.models import saved_model
+from keras_meta.models.network_input import check_network_input
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
@@ -43,7 +44,9 @@ class EpisodicModel(ReplicatedFit):
         **kwargs: `name`, `dtype` and so on, for `keras.Model`.
 
     Raises:
-        ValueError: For an unknown choice of statistics.
+        ValueError: For an unknown choice of statistics, and, once the model
+            is built, for a `preprocessing` whose channels or values its
+            network was not made for.
     """
 
     # What the rest of the library asks a model instead of its class; a
@@ -100,6 +103,17 @@ class EpisodicModel(ReplicatedFit):
         self.forget_traces()
         if self.built:
             self._warn_of_other_batch_norm()
+
+    @property
+    def preprocessing(self):
+        """What the images were put through; None if that is not known."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, value):
+        self._preprocessing = value
+        if self.built:
+            self.check_preprocessing()
 
     @property
     def transductive(self):
@@ -159,6 +173,7 @@ class EpisodicModel(ReplicatedFit):
             input_shape: Dict of the shapes of an episode, with None where a
                 size is open.
         """
+        self.check_preprocessing()
         episodes = {
             key: keras.KerasTensor(input_shape[key], dtype=wide(self.dtype))
             for key in self.input_keys
@@ -190,6 +205,12 @@ class EpisodicModel(ReplicatedFit):
             episodes["support_x"], episodes["support_y"], training=training
         )
         return self.infer(task, episodes["query_x"], training=training)
+
+    def check_preprocessing(self):
+        """Raises a ValueError if the network needs other images."""
+        for name in ("encoder", "network"):
+            network = getattr(self, name, None)
+            check_network_input(self.preprocessing, network, name)
 
     def check_episodes(self, episodes):
         """Raises a ValueError that shows the fix if episodes do not fit.

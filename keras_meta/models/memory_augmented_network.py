@@ -135,6 +135,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             input_shape: Dict of the shapes of a sequence or an episode, with
                 None where a size is open.
         """
+        self.check_preprocessing()
         inputs = {
             key: keras.KerasTensor(shape, dtype=wide(self.dtype))
             for key, shape in input_shape.items()
