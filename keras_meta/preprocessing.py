@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from keras_meta.arrays import as_array, as_numbers, is_source, source_array
-from keras_meta.checks import check_integer
+from keras_meta.checks import check_choice, check_integer, check_number
+from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
@@ -25,7 +26,7 @@ class Preprocessing:
     It is saved with the model, so that a user's pictures of any size get the
     form of its training images. Calling the object applies, in this order:
     values to `[0, 1]`, transparency onto white, colour to grey (or grey to
-    colour), area resize, ink polarity.
+    colour), resize, ink polarity, the range of values.
 
     Args:
         size: Positive integer, or a pair `(height, width)`: pixels.
@@ -33,9 +34,18 @@ class Preprocessing:
         ink: Whether the images are drawings that the model needs as bright
             ink (1) on a dark ground (0). A picture whose median border pixel
             is above 0.5, such as a black-on-white scan, is then inverted.
+        interpolation: `"area"`, `"bilinear"` or `"bicubic"`: see
+            `keras_meta.resizing`. Photographs that must grow need one of the
+            last two, as area makes blocks of them.
+        value_range: Pair of numbers: what black and white become. The
+            episodes of the loaders have `(0, 1)`, the default, and so have
+            networks that learned from them; `(0, 255)` and `(-1, 1)` are for
+            networks of `keras.applications`.
 
     Raises:
-        ValueError: For a size, a number of channels or pixels out of range.
+        ValueError: For an unknown interpolation, for a range whose second
+            number is not the larger, and for a size, a number of channels or
+            pixels out of range.
 
     Example:
 
@@ -49,6 +59,8 @@ class Preprocessing:
     size: int | tuple[int, int]
     channels: int = 1
     ink: bool = False
+    interpolation: str = "area"
+    value_range: tuple[float, float] = (0, 1)
 
     def __post_init__(self):
         given = self.size if np.iterable(self.size) else (self.size,) * 2
@@ -68,8 +80,15 @@ class Preprocessing:
                 "`channels` must be 1 (grey) or 3 (RGB). "
                 f"Received: channels={self.channels!r}"
             )
+        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
+        object.__setattr__(self, "value_range", _range(self.value_range))
         object.__setattr__(self, "size", (height, width))
         object.__setattr__(self, "channels", channels)
+
+    @property
+    def shape(self):
+        """The shape of an image: `(height, width, channels)`."""
+        return (*self.size, self.channels)
 
     def __call__(self, images):
         """Applies the preprocessing.
@@ -84,7 +103,7 @@ class Preprocessing:
                 of at most 16 bits.
 
         Returns:
-            float32 array `(n, *size, channels)` in `[0, 1]`.
+            float32 array `(n, *size, channels)` in `value_range`.
 
         Raises:
             ValueError: For another rank, one colour picture that is not in a
@@ -101,7 +120,7 @@ class Preprocessing:
         if isinstance(pictures, list | tuple):
             # One at a time, so that only resized ones are held together.
             return self._joined(
-                self._prepare(_one_picture(picture, row)[None])
+                self._scaled(self._prepare(_one_picture(picture, row)[None]))
                 for row, picture in enumerate(pictures)
             )
         if pictures.shape == (0,):
@@ -120,7 +139,7 @@ class Preprocessing:
                 "picture in a list. Received: an array of shape "
                 f"{pictures.shape}"
             )
-        return self._prepare(pictures)
+        return self._scaled(self._prepare(pictures))
 
     def _prepare(self, images):
         """The preprocessing of an array `(n, height, width, channels)`."""
@@ -133,12 +152,34 @@ class Preprocessing:
             )
         images = to_unit_range(images, "images")
         images = self._recolour(images)
-        # Rounding may put an average just outside the range.
-        images = np.clip(area_resize(images, self.size), 0, 1)
+        # Rounding may put an average just outside the range, and bicubic
+        # interpolation overshoots at edges.
+        images = np.clip(resize(images, self.size, self.interpolation), 0, 1)
         return invert_bright_ground(images) if self.ink else images
 
+    def _scaled(self, images):
+        """Images in `[0, 1]` with the range of values that is asked for."""
+        low, high = self.value_range
+        if (low, high) == (0, 1):
+            return images
+        return low + (high - low) * images
+
+    def unscaled(self, images):
+        """Images of the range of values, back in `[0, 1]`.
+
+        Args:
+            images: float array `(n, ...)` that the preprocessing gave.
+
+        Returns:
+            Array of the same shape.
+        """
+        low, high = self.value_range
+        return (
+            images if (low, high) == (0, 1) else (images - low) / (high - low)
+        )
+
     def _joined(self, parts):
-        nothing = np.zeros((0, *self.size, self.channels), "float32")
+        nothing = np.zeros((0, *self.shape), "float32")
         return np.concatenate([nothing, *parts])
 
     def _recolour(self, images):
@@ -152,11 +193,30 @@ class Preprocessing:
         return np.repeat(images, 3, axis=-1)
 
     def get_config(self):
-        return dataclasses.asdict(self)
+        config = dataclasses.asdict(self)
+        # As older versions wrote it, which they can read.
+        for name in ("interpolation", "value_range"):
+            if config[name] == getattr(Preprocessing, name):
+                del config[name]
+        return config
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _range(value):
+    """A range of values as a pair of numbers."""
+    try:
+        low, high = (check_number("value_range", number) for number in value)
+    except (TypeError, ValueError):
+        low = high = 0
+    if low >= high:
+        raise ValueError(
+            "`value_range` must be a pair of numbers (low, high), low below "
+            f"high. Received: value_range={value!r}"
+        )
+    return low, high
 
 
 def _pictures(images):
@@ -262,37 +322,6 @@ def check_range(values, top, name):
             "floats 0 to 1; divide by the largest value). "
             f"Received: values from {low:g} to {high:g}"
         )
-
-
-def area_resize(images, size):
-    """Resizes by averaging the area each new pixel covers.
-
-    Args:
-        images: float array `(n, height, width, channels)`.
-        size: Pair `(height, width)` of the result.
-
-    Returns:
-        Array `(n, *size, channels)` of the same dtype.
-    """
-    if images.shape[1:3] == tuple(size):
-        return images
-    rows = _area_weights(images.shape[1], size[0]).astype(images.dtype)
-    columns = _area_weights(images.shape[2], size[1]).astype(images.dtype)
-    # (n, h, w, c): rows first, then columns, each one matrix product.
-    images = np.tensordot(images, rows, (1, 1))
-    images = np.tensordot(images, columns, (1, 1))
-    return np.ascontiguousarray(np.moveaxis(images, 1, 3))
-
-
-def _area_weights(old, new):
-    """Matrix `(new, old)`: the share of old pixel j in new pixel i."""
-    edges = np.arange(new + 1) * (old / new)
-    pixels = np.arange(old)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(
-        edges[:-1, None], pixels
-    )
-    overlap = np.maximum(overlap, 0)
-    return overlap / overlap.sum(axis=1, keepdims=True)
 
 
 def invert_bright_ground(images):

@@ -15,9 +15,14 @@ import tempfile
 
 import h5py
 import keras
+import numpy as np
+
+from keras_meta import pretrained_weights
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
+# In place of the weights, the names of those that a package holds.
+SOURCE = "weights.json"
 SUMS = "SHA256SUMS"
 # What a few-shot classifier adds.
 SUPPORT = "support.npz"
@@ -28,7 +33,7 @@ ZOO = ("recipe.json", "results.json", "README.md")
 TEMPORARY = ".keras_meta_save_"
 
 
-def save(model, directory, half_precision=False):
+def save(model, directory, half_precision=False, weights_from=None):
     """Writes a model as a preset.
 
     See `replaced_files` for what an interrupted save leaves.
@@ -41,14 +46,18 @@ def save(model, directory, half_precision=False):
         half_precision: Whether weights are rounded to float16, which halves
             the file of a float32 model. The loaded model has the type of the
             saved one.
+        weights_from: Dict from parts of the model, such as `"encoder"`, to
+            names of `keras_meta.pretrained_weights.SOURCES`, if all of its
+            weights are those: the names are then written instead.
 
     Raises:
-        ValueError: If the model is not built, or its config would not load.
+        ValueError: If the model is not built, its config would not load, or
+            its weights are others than those of the names.
     """
     check_built(model)
     with replaced_files(directory) as part:
-        write_model(model, part)
-        if half_precision:
+        write_model(model, part, weights_from)
+        if half_precision and not weights_from:
             _round_weights(part / WEIGHTS)
 
 
@@ -75,7 +84,8 @@ def load(directory):
     """Rebuilds the model of a preset.
 
     If the folder has a `SHA256SUMS` the files are checked first. Nothing in
-    a preset is run as code: the config names registered classes only.
+    a preset is run as code: the config names registered classes only. Its
+    weights may come from a package that must be installed.
 
     Args:
         directory: Folder of the preset.
@@ -85,10 +95,12 @@ def load(directory):
         compiled.
 
     Raises:
-        ValueError: If a file is missing, damaged or does not match its sum.
+        ValueError: If a file is missing, damaged or does not match its sum,
+            or the package of the weights is not installed.
     """
     directory = pathlib.Path(directory)
-    for name in (CONFIG, WEIGHTS):
+    weights = _weights_name(directory)
+    for name in (CONFIG, weights):
         if not (directory / name).is_file():
             raise ValueError(
                 f"`directory` must be a preset with the files {CONFIG} and "
@@ -111,10 +123,13 @@ def load(directory):
             f"{error}"
         ) from error
     try:
-        model.load_weights(directory / WEIGHTS)
+        if weights == SOURCE:
+            pretrained_weights.load_parts(model, read_json(directory / SOURCE))
+        else:
+            model.load_weights(directory / WEIGHTS)
     except Exception as error:
         raise ValueError(
-            f"The preset in {str(directory)!r} cannot be loaded: {WEIGHTS}: "
+            f"The preset in {str(directory)!r} cannot be loaded: {weights}: "
             f"{error}"
         ) from error
     return model
@@ -133,15 +148,17 @@ def check_built(model):
         )
 
 
-def write_model(model, folder):
+def write_model(model, folder, weights_from=None):
     """Writes the config and the weights of a model.
 
     Args:
         model: A built `keras.Model`.
         folder: Path of an existing folder.
+        weights_from: As for `save`.
 
     Raises:
-        ValueError: If its config would not load.
+        ValueError: If its config would not load, or its weights are others
+            than those of the names.
     """
     config = keras.saving.serialize_keras_object(model)
     # How it was compiled is the recipe's business; a copy that never was has
@@ -162,7 +179,17 @@ def write_model(model, folder):
             "`keras.saving.register_keras_serializable`. Received: "
             f"model={model.name!r}, of which Keras says: {error}"
         ) from error
-    bare.save_weights(folder / WEIGHTS)
+    if weights_from:
+        pretrained_weights.load_parts(bare, weights_from)
+        pairs = zip(bare.get_weights(), model.get_weights(), strict=True)
+        if not all(np.array_equal(a, b) for a, b in pairs):
+            raise ValueError(
+                f"`model` must have the weights of {weights_from} to be saved "
+                f"with their names. Received: model={model.name!r} with others"
+            )
+        write_json(folder / SOURCE, weights_from)
+    else:
+        bare.save_weights(folder / WEIGHTS)
 
 
 def _round_weights(path):
@@ -210,6 +237,8 @@ def replaced_files(directory):
         part = pathlib.Path(folder)
         yield part
         names = [path.name for path in part.iterdir()]
+        if WEIGHTS in names:
+            (directory / SOURCE).unlink(missing_ok=True)
         paths = {path.name: path for path in _own_files(directory)}
         paths |= {name: part / name for name in names}
         _write_sums(part, paths.values())
@@ -279,8 +308,8 @@ def check_sums(directory):
 
     Raises:
         ValueError: If a file is damaged, or `SHA256SUMS` itself: it must
-            hold the sums of the config and the weights at least, and of the
-            support and labels of a classifier.
+            hold the sums of the config and the weights (or of what names
+            them) at least, and of the support and labels of a classifier.
     """
     directory = pathlib.Path(directory)
     path = directory / SUMS
@@ -308,13 +337,18 @@ def check_sums(directory):
 
 def _own_names(directory, sums=()):
     """The names of the files that the library writes into a folder."""
-    names = (CONFIG, WEIGHTS)
+    names = (CONFIG, _weights_name(directory))
     if (directory / SUPPORT).is_file():
         return (*names, SUPPORT, LABELS)
     if (directory / ZOO[0]).is_file() or ZOO[0] in sums:
         return (*names, *ZOO)
     # A README.md, say, is the user's.
     return names
+
+
+def _weights_name(directory):
+    """The file that holds the weights, or names them."""
+    return SOURCE if (directory / SOURCE).is_file() else WEIGHTS
 
 
 def _own_files(directory):

@@ -19,8 +19,8 @@ RANKS = [
         "keras_meta.allocator",
         "keras_meta.arrays",
         "keras_meta.checks",
-        # It knows Keras models of any kind.
-        "keras_meta.presets",
+        "keras_meta.resizing",
+        "keras_meta.torch_weights",
     ),
     (
         "keras_meta.serialization",
@@ -35,7 +35,9 @@ RANKS = [
         "keras_meta.preprocessing",
     ),
     ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
-    ("keras_meta.encoders",),
+    ("keras_meta.pretrained_weights",),
+    # Presets are of Keras models of any kind.
+    ("keras_meta.encoders", "keras_meta.presets"),
     ("keras_meta.models",),
     (
         "keras_meta.calibration",

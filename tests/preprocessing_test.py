@@ -3,22 +3,18 @@
 import json
 import math
 
-import hypothesis
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-import reference
 import scipy.sparse
 import tensorflow as tf
-from hypothesis import strategies as st
 from PIL import Image
 
 import keras_meta
 from keras_meta.data import read_picture
 from keras_meta.preprocessing import (
     Preprocessing,
-    area_resize,
     invert_bright_ground,
     to_unit_range,
 )
@@ -35,59 +31,6 @@ def scan(height=56, width=56):
     image = np.full((height, width), 255, "uint8")
     image[height // 3 : height // 2, width // 3 : width // 2] = 0
     return image
-
-
-class TestAreaResize:
-    @pytest.mark.parametrize(
-        "old, new",
-        [((6, 8), (3, 2)), ((105, 105), (35, 21)), ((4, 4), (1, 1))],
-    )
-    def test_whole_factors_equal_the_mean_of_blocks(self, old, new):
-        images = np.random.default_rng(0).random((3, *old, 2))
-        resized = area_resize(images, new)
-        for image, small in zip(images, resized, strict=True):
-            np.testing.assert_allclose(
-                small, reference.area_resize(image, new), atol=1e-12
-            )
-
-    @hypothesis.settings(max_examples=20, deadline=None)
-    @hypothesis.given(
-        old=st.tuples(st.integers(1, 30), st.integers(1, 30)),
-        new=st.tuples(st.integers(1, 30), st.integers(1, 30)),
-        seed=st.integers(0, 99),
-    )
-    def test_the_mean_and_the_range_are_kept(self, old, new, seed):
-        images = np.random.default_rng(seed).random((2, *old, 1))
-        resized = area_resize(images, new)
-        assert resized.shape == (2, *new, 1)
-        np.testing.assert_allclose(
-            resized.mean((1, 2)), images.mean((1, 2)), atol=1e-12
-        )
-        assert resized.min() >= images.min() - 1e-12
-        assert resized.max() <= images.max() + 1e-12
-
-    def test_a_fraction_of_a_pixel_counts_by_its_share(self):
-        row = np.array([1.0, 2.0, 4.0]).reshape(1, 1, 3, 1)
-        resized = area_resize(row, (1, 2))
-        np.testing.assert_allclose(
-            resized.ravel(), [(1 + 2 / 2) / 1.5, (2 / 2 + 4) / 1.5]
-        )
-
-    def test_rows_and_columns_may_be_resized_apart(self):
-        images = np.random.default_rng(0).random((1, 12, 20, 1))
-        np.testing.assert_allclose(
-            area_resize(area_resize(images, (5, 20)), (5, 7)),
-            area_resize(images, (5, 7)),
-            atol=1e-12,
-        )
-
-    def test_the_same_size_changes_nothing(self):
-        images = np.random.default_rng(0).random((1, 5, 7, 3))
-        np.testing.assert_array_equal(area_resize(images, (5, 7)), images)
-
-    @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_the_type_is_kept(self, dtype):
-        assert area_resize(np.zeros((1, 6, 6, 1), dtype), (4, 4)).dtype == dtype
 
 
 class TestTypes:
@@ -470,3 +413,29 @@ class TestOtherForms:
     def test_anything_else_is_named(self, given, message):
         with pytest.raises(ValueError, match=f"`images` must be.*{message}"):
             Preprocessing(4)(given)
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (-1, 1), [0.5, 2]])
+def test_values_get_the_range_that_is_asked_for(value_range):
+    images = pixels((2, 5, 6, 3))
+    unit = Preprocessing(4, 3)
+    preprocessing = Preprocessing(4, 3, value_range=value_range)
+    low, high = value_range
+    expected = low + (high - low) * unit(images)
+    for given in (images, [*images]):
+        found = preprocessing(given)
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(
+        preprocessing.unscaled(found), unit(images), atol=1e-5
+    )
+    config = json.loads(json.dumps(preprocessing.get_config()))
+    assert Preprocessing.from_config(config) == preprocessing
+
+
+@pytest.mark.parametrize(
+    "value_range", [1, (1, 0), (0, 0), (0, 1, 2), "01", (0, math.nan), None]
+)
+def test_a_range_is_a_pair_of_numbers(value_range):
+    with pytest.raises(ValueError, match="`value_range` must be a pair"):
+        Preprocessing(4, value_range=value_range)

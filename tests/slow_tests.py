@@ -134,6 +134,12 @@ TESTS = {
         "test_long_sequences_have_finite_gradients",
         "test_other_dtypes_run",
     },
+    "pretrained_weights_test": {
+        "test_it_is_the_network_of_the_file",
+        "test_pictures_have_their_classes_of_imagenet",
+        "test_running_statistics_are_exact_in_a_model",
+        "test_what_is_wrong_with_a_package_is_said",
+    },
     "presets_test": {
         "test_an_interrupted_save_leaves_the_old_or_is_refused",
     },

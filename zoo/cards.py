@@ -35,14 +35,7 @@ reports.
 
 {table}
 {statistics}{compared}
-## Trained
-
-- Data: {data}.
-- Steps: {training}.
-- Augmentation: {augmentation}.
-- {changes}
-- {seconds:.0f} minutes on a CPU with {cpus} cores, {parameters:,} parameters.
-
+{trained}
 ## Made again
 
 ```
@@ -53,6 +46,22 @@ python -m zoo evaluate zoo/presets/{name} --write
 Measured with {versions}.
 """
 
+TRAINED = """\
+## Trained
+
+- Data: {data}.
+- Steps: {training}.
+- Augmentation: {augmentation}.
+- {changes}
+- {seconds:.0f} minutes on a CPU with {cpus} cores, {parameters:,} parameters.
+"""
+NOT_TRAINED = """\
+## Weights
+
+{changes}
+
+{parameters:,} parameters.
+"""
 STATISTICS = """
 Batch-norm statistics: `running` are the moving averages of training;
 `support` the moments of each support set; `batch` those of all queries at
@@ -93,6 +102,16 @@ def render(directory):
         table=_table(results.evaluations),
         statistics=STATISTICS if stream.batch_norm else "",
         compared=_compared(recipe["name"], results.evaluations),
+        trained=_trained(recipe, stream),
+        versions=", ".join(f"{k} {v}" for k, v in results.versions.items()),
+    )
+
+
+def _trained(recipe, stream):
+    """The section on where the weights come from."""
+    if not recipe["steps"]:
+        return NOT_TRAINED.format(**recipe)
+    return TRAINED.format(
         data=stream.trained_on,
         training=_training(recipe, stream),
         augmentation=_augmentation(recipe["augmentation"]),
@@ -100,7 +119,6 @@ def render(directory):
         seconds=recipe["seconds"] / 60,
         cpus=recipe["cpus"],
         parameters=recipe["parameters"],
-        versions=", ".join(f"{k} {v}" for k, v in results.versions.items()),
     )
 
 

@@ -1,5 +1,7 @@
 """The labelled data sets that presets are trained and measured on."""
 
+import functools
+
 from zoo.wording import unknown
 
 
@@ -45,6 +47,22 @@ def _load_mini_imagenet(split, rotations):
     return _loaders().load_mini_imagenet(own_files("mini_imagenet"), split)
 
 
+def _load_photographs(dataset, split, rotations):
+    from zoo import photographs
+
+    _check_not_turned(
+        dataset,
+        "photographs, and a turned one is of the same class",
+        rotations,
+    )
+    if split != "test":
+        raise ValueError(
+            f"`split` (`--split`) must be 'test' for {dataset!r}, which has no "
+            f"other. Received: split={split!r}"
+        )
+    return photographs.images(dataset, own_files(photographs.PACKAGES[dataset]))
+
+
 # Loaders by name: (split, rotations) -> (examples, labels).
 DATASETS = {
     "omniglot": lambda split, rotations: _loaders().load_omniglot(
@@ -71,6 +89,8 @@ DATASETS = {
     ),
     "cub": _load_cub,
     "mini-imagenet": _load_mini_imagenet,
+    "gcompris": functools.partial(_load_photographs, "gcompris"),
+    "tuxpaint": functools.partial(_load_photographs, "tuxpaint"),
 }
 # Not every data set has all of them.
 SPLITS = ("train", "validation", "test", "trainval")

@@ -9,34 +9,33 @@ from keras_meta.models import EpisodicModel
 from zoo import cards, preset_folder
 from zoo.results import Result, Results
 
-# Examples that go through the encoder at once.
-EXAMPLES_AT_ONCE = 4000
 
-
-def evaluation_episodes(evaluation):
+def evaluation_episodes(evaluation, elements=None):
     """The tasks of a measurement.
 
     Args:
         evaluation: A `zoo.recipes.Evaluation`.
+        elements: What draws them; the stream's own by default.
 
     Returns:
         A finite, batched `tf.data.Dataset`.
     """
-    elements = evaluation.stream.elements(evaluation.seed)
+    elements = (elements or evaluation.stream.elements)(evaluation.seed)
     tasks = tasks_at_once(evaluation)
     return elements.take(evaluation.episodes).batch(tasks).prefetch(2)
 
 
 def tasks_at_once(evaluation):
     """How many tasks of a measurement go through the model at once."""
-    return max(1, EXAMPLES_AT_ONCE // evaluation.stream.examples_per_task)
+    stream = evaluation.stream
+    return max(1, stream.examples_at_once // stream.examples_per_task)
 
 
 def evaluate(model, evaluation, verbose=0, callbacks=()):
     """Runs one measurement.
 
     Args:
-        model: A Keras model with weights; it is compiled anew.
+        model: A Keras model with weights; it may be compiled anew.
         evaluation: A `zoo.recipes.Evaluation`.
         verbose, callbacks: As for `keras.Model.evaluate`.
 
@@ -48,12 +47,13 @@ def evaluate(model, evaluation, verbose=0, callbacks=()):
     """
     measure = evaluation.stream.measure
     with as_asked(model, evaluation):
+        measured, elements = evaluation.stream.prepared(model)
         # Keras wants a loss; this one fits predictions of any kind.
-        model.compile(
+        measured.compile(
             loss="mse", weighted_metrics=[measure.metric(name=measure.key)]
         )
-        logs = model.evaluate(
-            evaluation_episodes(evaluation),
+        logs = measured.evaluate(
+            evaluation_episodes(evaluation, elements),
             return_dict=True,
             verbose=verbose,
             callbacks=list(callbacks),

@@ -8,6 +8,9 @@
 | `results.json` | what was measured | `write_results` |
 | `README.md` | the card, made of the two | `write_card` |
 | `SHA256SUMS` | the sums of all others | each of them |
+
+Where a package holds the weights, `weights.json` with their names stands in
+place of `model.weights.h5`.
 """
 
 import json
@@ -20,6 +23,7 @@ from zoo.results import Results
 # that write or load import it.
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
+SOURCE = "weights.json"
 SUMS = "SHA256SUMS"
 # A classifier's folder has it too.
 SUPPORT = "support.npz"
@@ -79,20 +83,22 @@ def read_card(directory):
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def write_trained(directory, model, recipe, half_precision=False):
+def write_trained(
+    directory, model, recipe, half_precision=False, weights_from=None
+):
     """Writes a trained model as a preset that is not measured yet.
 
     Args:
         directory: Folder of the preset; made if it is missing.
         model: The trained model.
         recipe: Dict for `recipe.json`.
-        half_precision: As for `keras_meta.presets.save`.
+        half_precision, weights_from: As for `keras_meta.presets.save`.
     """
     from keras_meta import presets
 
     directory = pathlib.Path(directory)
-    leftovers.remove(directory, FILES)
-    presets.save(model, directory, half_precision)
+    leftovers.remove(directory, (*FILES, SOURCE))
+    presets.save(model, directory, half_precision, weights_from)
     # What was measured on older weights does not hold for these.
     for name in (RESULTS, CARD):
         (directory / name).unlink(missing_ok=True)

@@ -36,6 +36,8 @@ class Stream:
     # A kind of that time stores those that it has no field for with one
     # value, which nothing reads; a new kind stores its fields alone.
     stored_constants = {}
+    # How many examples go through the encoder at once where it is measured.
+    examples_at_once = 4000
 
     def elements(self, seed, start=0, augmentation=None):
         """Draws the tasks.
@@ -52,6 +54,20 @@ class Stream:
             ValueError: If the data set is unknown or does not fit.
         """
         raise NotImplementedError
+
+    def prepared(self, model):
+        """What stands for a model and these tasks while it is measured.
+
+        A kind may do for all tasks what is the same in each.
+
+        Args:
+            model: A Keras model.
+
+        Returns:
+            `(model, elements)`: a model that predicts the same, and a
+            function like `elements`.
+        """
+        return model, self.elements
 
     def training_metrics(self):
         """New Keras metrics that are logged while a model trains."""

@@ -9,18 +9,13 @@ a stream do without.
 """
 
 import dataclasses
-import math
+import functools
 
 from zoo import datasets, measures
 from zoo.copies import Copies
+from zoo.sinusoids import Sinusoids
 from zoo.stream import Stream
 from zoo.wording import unknown
-
-REGRESSION_USAGE = """\
-task = model.adapt(x[None], y[None])   # points (n, 1) and their values
-model.infer(task, new_x[None])
-model.export("served")                 # a SavedModel that learns new tasks\
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +75,11 @@ class Episodes(LabelledStream):
     noun = "episodes"
 
     def elements(self, seed, start=0, augmentation=None):
+        return self._draw(*self.load(), seed, start, augmentation)
+
+    def _draw(self, examples, labels, seed, start=0, augmentation=None):
         from keras_meta import data
 
-        examples, labels = self.load()
         return data.episode_dataset(
             examples,
             labels,
@@ -113,6 +110,47 @@ class Episodes(LabelledStream):
             rotations=self.rotations,
             within_groups=self.within_groups,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Photographs(Episodes):
+    """Episodes of the few photographs of `zoo.photographs`, in colour.
+
+    They recur in many episodes, and an encoder for photographs is slow. So a
+    Prototypical Network embeds each once, where an embedding does not depend
+    on what else is embedded: under `running` statistics.
+    """
+
+    dataset: str = "gcompris"
+    split: str = "test"
+    _: dataclasses.KW_ONLY
+    rotations: bool = False
+    queries: int = 5
+
+    kind = "photographs"
+    examples_at_once = 64
+
+    def prepared(self, model):
+        import keras
+
+        from keras_meta.models import PrototypicalNetwork
+
+        if (
+            not isinstance(model, PrototypicalNetwork)
+            or not isinstance(model.encoder, keras.Model)
+            or model.statistics != "running"
+        ):
+            return super().prepared(model)
+        examples, labels = self.load()
+        embeddings = model.encoder.predict(
+            examples.numpy(), batch_size=16, verbose=0
+        )
+        head = PrototypicalNetwork(keras.layers.Identity(), model.distance)
+        draw = functools.partial(self._draw, embeddings, labels)
+        return head, draw
+
+    def as_measured(self, fixed_way):
+        return dataclasses.replace(self, way=fixed_way or 5, shot=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,89 +307,6 @@ class Sequences(LabelledStream):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Sinusoids(Stream):
-    """Regression of sine waves; `shot` and `queries` are points of one."""
-
-    _: dataclasses.KW_ONLY
-    shot: int
-    queries: int = 15
-
-    kind = "sinusoids"
-    noun = "sinusoids"
-    measure = measures.SQUARED_ERROR
-    usage = REGRESSION_USAGE
-    batch_norm = False
-    stored_constants = {
-        "way": 1,
-        "dataset": "sinusoids",
-        "split": "all",
-        "rotations": False,
-        "within_groups": False,
-    }
-    data = "sinusoids"
-    trained_on = "sinusoids, drawn at random"
-
-    def elements(self, seed, start=0, augmentation=None):
-        from keras_meta import data
-
-        if augmentation is not None:
-            raise ValueError(
-                "`augmentation` must be None for sinusoids, which are not "
-                f"images. Received: augmentation={augmentation!r}"
-            )
-        return data.sinusoid_dataset(
-            shot=self.shot, queries=self.queries, seed=seed, start=start
-        )
-
-    def training_metrics(self):
-        return []
-
-    def steps_per_execution(self, epoch_steps):
-        # A step takes less time than Keras needs to ask for it.
-        return math.gcd(50, epoch_steps)
-
-    @property
-    def examples_per_task(self):
-        return self.shot + self.queries
-
-    @property
-    def setting(self):
-        return f"{self.shot}-shot"
-
-    def as_measured(self, fixed_way):
-        return Sinusoids(shot=10)
-
-    def curves(self):
-        """One wave, from 5 points and from 10.
-
-        As in figure 2 of Finn et al. 2017, the 5 are in one half of the
-        range: what is right in the other half was learned from other waves.
-        The points are spread evenly, so that no lucky draw decides what the
-        figure shows.
-        """
-        import numpy as np
-
-        def wave(x):
-            return 4 * np.sin(x - math.pi / 3)
-
-        x = np.linspace(-5, 5, 201, dtype="float32")
-        supports = {
-            "5 support points, all at x > 0": np.linspace(0.5, 4.5, 5),
-            "10 support points": np.linspace(-4.5, 4.5, 10),
-        }
-        return [
-            {
-                "title": title,
-                "support_x": points.astype("float32"),
-                "support_y": wave(points).astype("float32"),
-                "x": x,
-                "target": wave(x),
-            }
-            for title, points in supports.items()
-        ]
-
-
 def _test_episodes(stream, fixed_way):
     """Episodes of the test classes of a stream's data set."""
     return Episodes(
@@ -372,7 +327,15 @@ def _groups(stream, labels):
 
 KINDS = {
     kind.kind: kind
-    for kind in (Episodes, Pairs, ZeroShot, Sequences, Sinusoids, Copies)
+    for kind in (
+        Episodes,
+        Photographs,
+        Pairs,
+        ZeroShot,
+        Sequences,
+        Sinusoids,
+        Copies,
+    )
 }
 
 

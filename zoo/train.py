@@ -9,6 +9,8 @@ import time
 import keras
 
 import zoo
+from keras_meta import pretrained_weights
+from keras_meta.task_examples import build
 from zoo import preset_folder, run_folder
 from zoo.model_digest import model_digest
 from zoo.recipes.recipe import LOSSES, OPTIMIZERS
@@ -64,7 +66,11 @@ def _begun(recipe, run_dir, resume):
         "seconds": 0.0,
         "history": {},
     }
-    compile_model(model, recipe)
+    if recipe.weights_from:
+        build(model, model.preprocessing.shape)
+        pretrained_weights.load_parts(model, recipe.weights_from)
+    else:
+        compile_model(model, recipe)
     return model, state
 
 
@@ -270,4 +276,5 @@ def write_preset(recipe, model, state, directory):
             },
         },
         recipe.half_precision,
+        recipe.weights_from,
     )

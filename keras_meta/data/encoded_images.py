@@ -80,7 +80,8 @@ class EncodedImages:
             indices: Integer tensor `(n,)`.
 
         Returns:
-            float32 tensor `(n, height, width, channels)` in `[0, 1]`.
+            float32 tensor `(n, height, width, channels)`, by default in `[0,
+            1]`.
 
         Raises:
             tf.errors.InvalidArgumentError: When the tensor is computed, with
@@ -101,7 +102,8 @@ class EncodedImages:
             indices: Integers `(n,)`; all pictures if None.
 
         Returns:
-            float32 array `(n, height, width, channels)` in `[0, 1]`.
+            float32 array `(n, height, width, channels)`, by default in `[0,
+            1]`.
 
         Raises:
             ValueError: For a picture that cannot be decoded; it is named.

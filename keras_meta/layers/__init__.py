@@ -14,6 +14,7 @@ from keras_meta.layers.fast_weights import (
     AugmentedDense,
     FastWeights,
 )
+from keras_meta.layers.inverted_residual import InvertedResidual
 from keras_meta.layers.learned_scale import LearnedScale
 from keras_meta.layers.lrua_cell import LRUACell
 from keras_meta.layers.meta_lstm_cell import MetaLSTMCell

@@ -1,6 +1,27 @@
 """Whether the parts of episodes fit together."""
 
+import warnings
+
 import keras
+
+from keras_meta.metrics import AccuracyInterval
+
+
+def check_keys(episodes, keys):
+    """Raises a ValueError unless episodes are a dict with these keys.
+
+    Args:
+        episodes: What a caller passed.
+        keys: Tuple of names.
+    """
+    if isinstance(episodes, dict) and all(key in episodes for key in keys):
+        return
+    found = list(episodes) if isinstance(episodes, dict) else "no dict"
+    raise ValueError(
+        f"`episodes` must be a dict with the keys {keys}, as "
+        "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
+        f"Received: {found}"
+    )
 
 
 def check_parts(episodes):
@@ -59,6 +80,28 @@ def check_query_shape(support_x, query_x):
         raise ValueError(
             "`support_x` and `query_x` must hold examples of one shape. "
             f"Received: shapes {support_x} and {query_x}"
+        )
+
+
+def warn_of_counted_padding(metrics):
+    """Warns of metrics that count padding, which has the sample weight 0.
+
+    Args:
+        metrics: Nested metrics, as given to `compile`.
+    """
+    unweighted = [
+        getattr(metric, "name", metric)
+        for metric in keras.tree.flatten(metrics)
+        if not isinstance(metric, AccuracyInterval)
+    ]
+    if unweighted:
+        warnings.warn(
+            "Queries have sample weights, which are 0 for padding, "
+            f"but {unweighted} of `metrics` count all alike. Compile "
+            "with `weighted_metrics` instead, or with "
+            "`keras_meta.metrics.AccuracyInterval()`, which leaves "
+            "padding out.",
+            stacklevel=3,
         )
 
 

@@ -9,8 +9,8 @@ from keras import ops
 from keras_meta import presets
 from keras_meta.batch_statistics import STATISTICS
 from keras_meta.checks import check_choice
-from keras_meta.metrics import AccuracyInterval
 from keras_meta.models import episode_checks, exports
+from keras_meta.models.network_input import check_network_input
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
@@ -47,7 +47,9 @@ class EpisodicModel(ReplicatedFit):
         **kwargs: `name`, `dtype` and so on, for `keras.Model`.
 
     Raises:
-        ValueError: For an unknown choice of statistics.
+        ValueError: For an unknown choice of statistics, and, once the model
+            is built, for a `preprocessing` whose channels or values its
+            network was not made for.
     """
 
     # What the rest of the library asks a model instead of its class; a
@@ -113,6 +115,17 @@ class EpisodicModel(ReplicatedFit):
         self.forget_traces()
         if self.built:
             self._warn_of_other_batch_norm()
+
+    @property
+    def preprocessing(self):
+        """What the images were put through; None if that is not known."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, value):
+        self._preprocessing = value
+        if self.built:
+            self.check_preprocessing()
 
     @property
     def transductive(self):
@@ -187,6 +200,7 @@ class EpisodicModel(ReplicatedFit):
             input_shape: Dict of the shapes of an episode, with None where a
                 size is open.
         """
+        self.check_preprocessing()
         episodes = {
             key: keras.KerasTensor(input_shape[key], dtype=wide(self.dtype))
             for key in self.input_keys
@@ -219,31 +233,21 @@ class EpisodicModel(ReplicatedFit):
         )
         return self.infer(task, episodes["query_x"], training=training)
 
+    def check_preprocessing(self):
+        """Raises a ValueError if the network needs other images."""
+        for name in ("encoder", "network"):
+            network = getattr(self, name, None)
+            check_network_input(self.preprocessing, network, name)
+
     def check_episodes(self, episodes):
         """Raises a ValueError that shows the fix if episodes do not fit.
 
         Args:
             episodes: Dict with the `input_keys`.
         """
-        self.check_keys(episodes, self.input_keys)
+        episode_checks.check_keys(episodes, self.input_keys)
         if "support_x" in self.input_keys:
             self.check_parts(episodes)
-
-    def check_keys(self, episodes, keys):
-        """Raises a ValueError unless episodes are a dict with these keys.
-
-        Args:
-            episodes: What a caller passed.
-            keys: Tuple of names.
-        """
-        if isinstance(episodes, dict) and all(key in episodes for key in keys):
-            return
-        found = list(episodes) if isinstance(episodes, dict) else "no dict"
-        raise ValueError(
-            f"`episodes` must be a dict with the keys {keys}, as "
-            "`keras_meta.data.episode_dataset(...).batch(tasks)` yields. "
-            f"Received: {found}"
-        )
 
     def check_parts(self, episodes):
         """Raises a ValueError unless the parts of episodes fit together.
@@ -269,22 +273,9 @@ class EpisodicModel(ReplicatedFit):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """As `keras.Model.compute_metrics`; warns if padding is counted."""
         if sample_weight is not None and self._compile_metrics is not None:
-            unweighted = [
-                getattr(metric, "name", metric)
-                for metric in keras.tree.flatten(
-                    self._compile_metrics._user_metrics
-                )
-                if not isinstance(metric, AccuracyInterval)
-            ]
-            if unweighted:
-                warnings.warn(
-                    "Queries have sample weights, which are 0 for padding, "
-                    f"but {unweighted} of `metrics` count all alike. Compile "
-                    "with `weighted_metrics` instead, or with "
-                    "`keras_meta.metrics.AccuracyInterval()`, which leaves "
-                    "padding out.",
-                    stacklevel=2,
-                )
+            episode_checks.warn_of_counted_padding(
+                self._compile_metrics._user_metrics
+            )
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def export(

@@ -8,6 +8,7 @@ from keras import ops
 from keras_meta.batch_statistics import StatisticsScope
 from keras_meta.checks import check_choice, check_integer, check_network
 from keras_meta.layers.memory_cell import MemoryCell, ProjectedCell
+from keras_meta.models import episode_checks
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.failed_tasks import NamesFailedTasks
 from keras_meta.models.functional import read_once
@@ -135,6 +136,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             input_shape: Dict of the shapes of a sequence or an episode, with
                 None where a size is open.
         """
+        self.check_preprocessing()
         inputs = {
             key: keras.KerasTensor(shape, dtype=wide(self.dtype))
             for key, shape in input_shape.items()
@@ -248,7 +250,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
 
     def check_episodes(self, episodes):
         if isinstance(episodes, dict) and "support_x" in episodes:
-            self.check_keys(episodes, EpisodicModel.input_keys)
+            episode_checks.check_keys(episodes, EpisodicModel.input_keys)
             self.check_parts(episodes)
         else:
             self._check_sequences(episodes)

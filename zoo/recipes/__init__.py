@@ -8,6 +8,7 @@ from zoo.wording import unknown
 
 FAMILIES = (
     "prototypical",
+    "photographs",
     "zero_shot",
     "matching",
     "relation",
@@ -26,6 +27,7 @@ NAMES = (
     "prototypical_network_omniglot",
     "prototypical_network_omniglot_lake",
     "prototypical_network_glyphs",
+    "prototypical_network_photos",
     "zero_shot_prototypical_network_glyphs",
     "zero_shot_prototypical_network_cub",
     "matching_network_omniglot",

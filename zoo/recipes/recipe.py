@@ -71,6 +71,7 @@ NOT_STORED = (
     "side_by_side",
     "jit_compile",
     "half_precision",
+    "weights_from",
     "compared_with",
     "evaluations",
 )
@@ -146,13 +147,16 @@ class Recipe:
     With `side_by_side` each task is computed on one core, and with
     `jit_compile` by XLA. This changes how fast the training is, not its
     outcome. With `half_precision` the weights are stored as float16, which
-    halves the file; measured is what was stored.
+    halves the file; measured is what was stored. A recipe with
+    `weights_from`, as for `keras_meta.presets.save`, trains nothing: it has no
+    steps, and its `stream` says what it is measured on.
 
     The card has a table of this preset beside those of `compared_with`, by
     name, on the same tasks.
 
     Raises:
-        ValueError: For an unknown loss or optimizer.
+        ValueError: For an unknown loss or optimizer, and for steps with
+            weights from a package.
     """
 
     name: str
@@ -174,6 +178,7 @@ class Recipe:
     side_by_side: bool = False
     jit_compile: bool = False
     half_precision: bool = False
+    weights_from: dict | None = None
     changes: str = ""
     compared_with: tuple = ()
     evaluations: tuple = ()
@@ -183,6 +188,11 @@ class Recipe:
 
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("loss", self.loss, LOSSES)
+        if self.weights_from and self.steps:
+            raise ValueError(
+                f"`steps` must be 0 for {self.name}, whose weights come from "
+                f"a package. Received: steps={self.steps}"
+            )
 
     def record(self):
         """The flat dict that `recipe.json` holds: what the outcome depends on.
