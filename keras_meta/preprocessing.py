@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_meta.arrays import as_array, as_numbers, is_source, source_array
 from keras_meta.checks import check_choice, check_integer, check_number
+from keras_meta.ink import block_means, drawing, has_training_look
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
@@ -25,15 +26,17 @@ class Preprocessing:
 
     It is saved with the model, so that a user's pictures of any size get the
     form of its training images. Calling the object applies, in this order:
-    values to `[0, 1]`, transparency onto white, colour to grey (or grey to
-    colour), resize, ink polarity, the range of values.
+    values to `[0, 1]`, transparency onto white, cleaning of drawings, colour
+    to grey (or grey to colour), resize, ink polarity, the range of values.
 
     Args:
         size: Positive integer, or a pair `(height, width)`: pixels.
         channels: 1 (grey) or 3 (RGB).
         ink: Whether the images are drawings that the model needs as bright
             ink (1) on a dark ground (0). A picture whose median border pixel
-            is above 0.5, such as a black-on-white scan, is then inverted.
+            is above 0.5, such as a black-on-white scan, is then inverted. A
+            picture larger than `size` that is no clean scan, such as a
+            photograph of paper, is cleaned first: see `keras_meta.ink`.
         interpolation: `"area"`, `"bilinear"` or `"bicubic"`: see
             `keras_meta.resizing`. Photographs that must grow need one of the
             last two, as area makes blocks of them.
@@ -150,7 +153,19 @@ class Preprocessing:
                 "`images` must hold pictures of at least one pixel. Received: "
                 f"pictures of shape {images.shape[1:]}"
             )
-        images = to_unit_range(images, "images")
+        if self.ink and max(images.shape[1:3]) > max(self.size):
+            return self._joined(self._prepare_drawing(one) for one in images)
+        return self._resize(_unit_range(images))
+
+    def _prepare_drawing(self, picture):
+        """A batch of one picture, which is cleaned if it is no scan."""
+        picture = _unit_range(block_means(picture))
+        if not has_training_look(picture):
+            picture = drawing(picture)[..., None]
+        return self._resize(picture[None])
+
+    def _resize(self, images):
+        """The form of a model, of grey or RGB pictures in `[0, 1]`."""
         images = self._recolour(images)
         # Rounding may put an average just outside the range, and bicubic
         # interpolation overshoots at edges.
@@ -183,9 +198,6 @@ class Preprocessing:
         return np.concatenate([nothing, *parts])
 
     def _recolour(self, images):
-        if images.shape[-1] == 4:
-            alpha = images[..., 3:]
-            images = images[..., :3] * alpha + (1 - alpha)
         if self.channels == images.shape[-1]:
             return images
         if self.channels == 1:
@@ -322,6 +334,18 @@ def check_range(values, top, name):
             "floats 0 to 1; divide by the largest value). "
             f"Received: values from {low:g} to {high:g}"
         )
+
+
+def _unit_range(images):
+    """Pictures `(..., channels)` as float32 in `[0, 1]`, without alpha.
+
+    What is transparent shows white.
+    """
+    images = to_unit_range(images, "images")
+    if images.shape[-1] < 4:
+        return images
+    alpha = images[..., 3:]
+    return images[..., :3] * alpha + (1 - alpha)
 
 
 def invert_bright_ground(images):

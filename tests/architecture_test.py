@@ -25,9 +25,10 @@ RANKS = [
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
+        "keras_meta.ink_filters",
         "keras_meta.threads",
     ),
-    ("keras_meta.ops", "keras_meta.gradient_terms"),
+    ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),
     (
         "keras_meta.losses",
         "keras_meta.sequence_losses",

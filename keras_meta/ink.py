@@ -1,0 +1,322 @@
+"""Finds a drawing in a photograph and gives it the look of training data.
+
+Models of drawings are trained on scans such as Omniglot's: flat ground,
+strokes of one width, square frame. On a photograph of paper they fail, since
+paper is grey, shaded and larger than the drawing. `drawing` does in turn what
+a person with an image editor would:
+
+1. it shrinks the picture, and reduces colours to the one that separates ink
+   from ground (`_ink_direction`);
+2. it finds the ground by a morphological closing, which removes strokes but
+   keeps the edges of shadows, and divides by it (`_darkness`);
+3. it takes as threshold the level half-way up the strongest edges
+   (`edge_level`), and leaves out specks and what touches the border, such as
+   ruled lines and the edge of the paper (`_inside`);
+4. it crops a square around the ink, and draws the middle lines of its strokes
+   (Zhang and Suen 1984) with the pen of the training data.
+
+All is made of sums, maxima, products with matrices and loops of them, so that
+it can be written in operations of a graph too.
+"""
+
+import numpy as np
+
+from keras_meta.ink_filters import (
+    blurred,
+    box_means,
+    closed,
+    largest,
+    squares,
+    thinned,
+)
+
+# The frame and pen of Omniglot's scans, in pixels, and the extent that a
+# drawing gets in the frame.
+FRAME, PEN, EXTENT = 105, 5, 80
+# The longest side that is analysed: a pen of 0.5% of it is still seen.
+LONGEST = 512
+# All as shares of the smaller side: the half width of the closing, which no
+# stroke may exceed; that of the means to which colours and signs refer.
+GROUND, NEAR, FAR = 0.09, 0.06, 0.25
+# Ink that is less dark, of 1, or closer to the ground's noise is no ink.
+FAINTEST, NOISE_RATIO = 0.05, 4.0
+
+
+def block_means(picture):
+    """Shrinks a large picture by whole factors, in bounded memory.
+
+    Args:
+        picture: Array `(height, width, channels)`, of uint8 if it is large.
+
+    Returns:
+        `picture` itself if its longer side is below 2 * `LONGEST`, or the
+        means of square blocks, float32 `(height / n, width / n, channels)`
+        in `[0, 1]`.
+    """
+    height, width, channels = picture.shape
+    factor = max(height, width) // LONGEST
+    if factor < 2 or min(height, width) < factor or picture.dtype != np.uint8:
+        return picture
+    height, width = height // factor, width // factor
+    rows = picture[: height * factor, : width * factor].reshape(
+        height, factor, -1
+    )
+    # At most 255 of them fit into 16 bits.
+    total = np.zeros(rows.shape[::2], "uint32")
+    for row in range(factor):
+        total += rows[:, row]
+    total = total.reshape(height, width, factor, channels).sum(axis=2)
+    return total.astype("float32") / np.float32(255 * factor**2)
+
+
+def has_training_look(picture):
+    """Whether a picture looks like a scan of the training data already.
+
+    It does if it is square and not smaller than a scan's frame; if its ground
+    and ink are flat, black and white; and if strokes are as wide as the pen of
+    the training data: at least 80% of the ink is in squares of 4 pixels, and
+    at most 98.5% in squares of 8 (of 105 a side). All 32,460 scans of
+    Omniglot pass. A photograph fails for its ground, a drawing in a wide
+    margin for the width of its strokes.
+
+    Args:
+        picture: float32 `(height, width, 1 or 3)` in `[0, 1]`.
+
+    Returns:
+        bool.
+    """
+    height, width = picture.shape[:2]
+    if height != width or height < FRAME:
+        return False
+    grey = picture.mean(axis=-1)
+    if np.mean((grey > 0.02) & (grey < 0.98)) > 0.05:
+        return False
+    grey = _sample(grey, (height / 2, width / 2), height)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ink = (grey > 0.5) != (np.median(border) > 0.5)
+    area = ink.sum()
+    if not area:
+        return True
+    return bool(
+        squares(ink, 4).sum() >= 0.8 * area
+        and squares(ink, 8).sum() <= 0.985 * area
+    )
+
+
+def drawing(picture):
+    """The drawing in a picture, as a scan of the training data shows it.
+
+    Args:
+        picture: float32 `(height, width, 1 or 3)` in `[0, 1]`.
+
+    Returns:
+        float32 `(105, 105)`: ink 1, ground 0. A picture without ink gives
+        zeros.
+    """
+    picture = _shrunk(picture)
+    dark = _darkness(picture)
+    level = edge_level(dark)
+    dark = dark - _ground_level(dark, dark < level)
+    level = edge_level(dark)
+    noise = 1.5 * np.median(np.abs(dark))
+    if not level >= max(FAINTEST, NOISE_RATIO * noise):
+        return np.zeros((FRAME, FRAME), "float32")
+    ink = _inside(_without_specks(dark > level))
+    if not ink.any():
+        return np.zeros((FRAME, FRAME), "float32")
+    ink = _framed(dark, ink)
+    # A shape wider than a fifth of its extent is no stroke, but filled.
+    if squares(ink, EXTENT // 5 + 1).sum() < 0.5 * ink.sum():
+        ink = largest(thinned(ink), PEN // 2)
+    return ink.astype("float32")
+
+
+def _shrunk(picture):
+    """The picture with a longer side of at most `LONGEST` pixels."""
+    height, width = picture.shape[:2]
+    longest = max(height, width)
+    if longest <= LONGEST:
+        return picture
+    rows, columns = (
+        _sampling(n, 0, n, max(1, round(n * LONGEST / longest)))
+        for n in (height, width)
+    )
+    return np.einsum("ih,hwc,jw->ijc", rows, picture, columns, optimize=True)
+
+
+def _darkness(picture):
+    """How far each pixel departs from the ground towards ink.
+
+    Args:
+        picture: float32 `(height, width, 1 or 3)`.
+
+    Returns:
+        float32 `(height, width)`: 0 is ground, 1 about the light that falls
+        there. Light multiplies ink and ground, so their difference is divided
+        by the ground.
+    """
+    smooth = blurred(picture)
+    least = min(smooth.shape[:2])
+    scalar = smooth @ _ink_direction(smooth)
+    light = smooth.mean(axis=-1)
+    far = max(2, int(FAR * least))
+    departure = (scalar - box_means(scalar, far)) / (
+        box_means(light, far) + 0.1
+    )
+    radius = max(2, int(GROUND * least))
+    # Ink is less than half of a drawing, so departures lean to its side.
+    if (departure**3).sum() <= 0:
+        ground = closed(scalar, radius)
+        light = closed(light, radius)
+        return (ground - scalar) / (blurred(light) + 0.05)
+    ground = -closed(-scalar, radius)
+    light = -closed(-light, radius)
+    return (scalar - ground) / (blurred(light) + 0.05)
+
+
+def _ink_direction(picture):
+    """Weights of the channels in which ink and ground differ most.
+
+    It is the first principal direction of what varies locally, so red ink on
+    green paper of the same brightness shows too.
+
+    Args:
+        picture: float32 `(height, width, channels)`.
+
+    Returns:
+        float32 `(channels,)` whose absolute values have the sum 1.
+    """
+    least = min(picture.shape[:2])
+    local = picture - box_means(picture, max(2, int(NEAR * least)))
+    covariance = np.einsum("hwi,hwj->ij", local, local)
+    weights = np.linalg.eigh(covariance)[1][:, -1]
+    if weights.sum() < 0:
+        weights = -weights
+    return (weights / np.abs(weights).sum()).astype("float32")
+
+
+def _ground_level(dark, ground):
+    """Local mean of the darkness of ground, which noise lifts above 0.
+
+    Args:
+        dark: float32 `(height, width)`.
+        ground: bool of the same shape.
+
+    Returns:
+        float32 of the same shape.
+    """
+    ground = ~largest(~ground, 2)
+    radius = max(2, int(0.12 * min(dark.shape)))
+    share = box_means(ground.astype("float32"), radius)
+    level = box_means(np.where(ground, dark, 0), radius)
+    return level / np.maximum(share, 1e-3)
+
+
+def edge_level(dark):
+    """The level half-way between ground and ink.
+
+    It is the mean of the pixels, weighted by the fourth power of their
+    gradients. An edge has as many pixels above its middle as below, and ink
+    has steeper edges than ruled lines and texture. Gradients of noise, whose
+    squares rarely exceed twelve medians, have no weight.
+
+    Args:
+        dark: float32 `(height, width)`.
+
+    Returns:
+        float; infinity for a picture without edges.
+    """
+    padded = np.pad(dark, 1, mode="edge")
+    slopes = (padded[2:, 1:-1] - padded[:-2, 1:-1]) ** 2 + (
+        padded[1:-1, 2:] - padded[1:-1, :-2]
+    ) ** 2
+    weights = np.maximum(slopes - 12 * np.median(slopes), 0).astype("float64")
+    weights = weights**2
+    total = weights.sum()
+    return float((weights * dark).sum() / total) if total > 0 else np.inf
+
+
+def _framed(dark, ink):
+    """The ink in a frame of the training data, where it has `EXTENT`.
+
+    Args:
+        dark: float32 `(height, width)`.
+        ink: bool of the same shape, True somewhere: where ink is about.
+
+    Returns:
+        bool `(105, 105)`.
+    """
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    extent = max(np.ptp(rows), np.ptp(columns)) + 1
+    side = extent * FRAME / EXTENT
+    # The frame keeps a pen of 3 of its pixels, and loses a finer one.
+    widen = (3 * side / FRAME - _stroke_width(ink)) / 2
+    near = largest(ink, max(1, int(extent) // 20))
+    dark = largest(np.where(near, dark, 0), max(0, round(widen)))
+    centre = [(part[0] + part[-1] + 1) / 2 for part in (rows, columns)]
+    framed = _sample(dark, centre, side)
+    return _without_specks(framed > edge_level(framed))
+
+
+def _sample(image, centre, side):
+    """A square part of an image `(height, width)` as `(105, 105)`."""
+    rows, columns = (
+        _sampling(n, at - side / 2, at + side / 2, FRAME)
+        for n, at in zip(image.shape, centre, strict=True)
+    )
+    return rows @ image @ columns.T
+
+
+def _sampling(old, start, stop, new):
+    """Matrix `(new, old)` that samples an interval by a triangle filter.
+
+    The triangle is as wide as two new pixels, or two old ones if these are
+    larger. Outside the old pixels the result is 0.
+    """
+    scale = (stop - start) / new
+    centres = start + (np.arange(new) + 0.5) * scale - 0.5
+    offsets = np.abs(np.arange(old) - centres[:, None])
+    weights = np.maximum(0, 1 - offsets / max(scale, 1.0))
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(total > 0, total, 1)).astype("float32")
+
+
+def _stroke_width(ink):
+    """Mean width of strokes, in pixels: twice their area by their outline.
+
+    An outline crosses 4 / pi grid lines per pixel of its length.
+    """
+    crossings = (ink[1:] != ink[:-1]).sum() + (ink[:, 1:] != ink[:, :-1]).sum()
+    return 2 * ink.sum() / max(np.pi / 4 * crossings, 1)
+
+
+def _without_specks(ink):
+    """Ink `(height, width)` without what is less than a quarter of a dot."""
+    width = _stroke_width(ink)
+    radius = max(1, round(1.5 * width))
+    near = box_means(ink.astype("float32"), radius) * (2 * radius + 1) ** 2
+    return ink & (near >= width**2 / 4)
+
+
+def _inside(ink):
+    """Ink `(height, width)` without what is connected to the border.
+
+    Ruled lines, shadows and the paper's edge come from there. If they are
+    over three quarters of the ink, it is the drawing itself that does.
+    """
+    height, width = ink.shape
+    # Coarse cells, so that few steps go all the way.
+    cell = -(-max(height, width) // 128)
+    cells = np.pad(ink, ((0, -height % cell), (0, -width % cell)))
+    cells = cells.reshape(
+        cells.shape[0] // cell, cell, cells.shape[1] // cell, cell
+    ).any(axis=(1, 3))
+    outer = np.ones_like(cells)
+    outer[1:-1, 1:-1] = False
+    reached, before = cells & outer, None
+    while before is None or (reached != before).any():
+        before = reached
+        reached = largest(reached, 1) & cells
+    reached = np.repeat(np.repeat(reached, cell, axis=0), cell, axis=1)
+    rest = ink & ~reached[:height, :width]
+    return rest if rest.sum() >= 0.25 * ink.sum() else ink
