@@ -22,7 +22,7 @@ def test_bars_are_accuracy_and_gap_in_bins_of_confidence():
     shares = [bar.get_height() for bar in lower.patches]
     np.testing.assert_allclose(shares, [2 / 6, 4 / 6])
     error = (2 * 0.15 + 4 * 0.2) / 6
-    assert f": {error:.1%} of 6 predictions" in upper.get_title()
+    assert f"error {error:.1%}, 6 predictions" in upper.get_title()
     assert_texts_are_apart(figure)
     with pytest.raises(ValueError, match="`bins` must be at least 1"):
         plots.plot_reliability(probabilities, np.zeros(6, int), bins=0)

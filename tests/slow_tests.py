@@ -22,6 +22,7 @@ FILES = {
     "run_folder_test",
     "startup_lines_test",
     "train_test",
+    "unknowns_benchmark_test",
     "wheel_test",
     "zoo_copies_test",
     "zoo_sequences_test",

@@ -46,13 +46,13 @@ def plot_reliability(probabilities, labels, bins=10, classes=None):
 
     >>> figure = plot_reliability([[0.75, 0.25]] * 4, [0, 0, 0, 1])
     >>> figure.axes[0].get_title()
-    'Expected calibration error: 0.0% of 4 predictions'
+    'Expected calibration error 0.0%, 4 predictions'
     """
     counts, confidence, accuracy = confidence_bins(
         probabilities, labels, bins, classes
     )
     error = expected_calibration_error(probabilities, labels, bins, classes)
-    figure = Figure(figsize=(4.8, 5.2), layout="constrained")
+    figure = Figure(figsize=(5.6, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, height_ratios=(3, 1), sharex=True)
     filled = counts > 0
     width = 1 / bins
@@ -78,8 +78,7 @@ def plot_reliability(probabilities, labels, bins=10, classes=None):
 def _label_axes(upper, lower, error, count):
     predictions = "prediction" if count == 1 else "predictions"
     upper.set(
-        title=f"Expected calibration error: {error:.1%} of {count} "
-        f"{predictions}",
+        title=f"Expected calibration error {error:.1%}, {count} {predictions}",
         ylabel="Share that is right",
         xlim=(0, 1),
         ylim=(0, 1),
