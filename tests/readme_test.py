@@ -15,10 +15,12 @@ README = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 LINES = re.findall(r"^ *(keras-meta .*)$", README, re.MULTILINE)
 EVALUATIONS = [line for line in LINES if " evaluate " in line]
-# The same program with less of it: the epochs, and what is measured.
+# The same program with less of it: the epochs, what is measured, and what is
+# downloaded.
 SHORTER = {
     "steps_per_epoch=100, epochs=20": "steps_per_epoch=2, epochs=1",
     ".take(50)": ".take(2)",
+    'weights="imagenet"': "weights=None",
 }
 
 

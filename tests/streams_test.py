@@ -15,6 +15,7 @@ from zoo.stream import Stream
 
 STREAMS = {
     "episodes": streams.Episodes("glyphs", "train", way=7, shot=2, queries=3),
+    "photographs": streams.Photographs("tuxpaint", way=3, shot=2),
     "pairs": streams.Pairs("glyphs", rotations=False, within_groups=True),
     "zero_shot": streams.ZeroShot("cub", way=9, rotations=False),
     "sequences": streams.Sequences(
