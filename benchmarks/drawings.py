@@ -15,7 +15,7 @@ from benchmarks.drawing_scenes import CAUSES, draw_scene
 from benchmarks.photographed_drawings import photograph
 from benchmarks.workers import machine, print_table, write_json
 
-WAY, SHOT, QUERIES = 5, 3, 5
+WAY, SHOT, QUERIES = 5, 3, 8
 # Percent, in every row.
 TARGET = 97
 SCANS = "clean scans"
@@ -171,7 +171,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presets", nargs="+", help="default: all Omniglot")
     parser.add_argument("--only", nargs="+", choices=[SCANS, *CAUSES])
-    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--tasks", type=int, default=5)
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one task a row")

@@ -92,8 +92,7 @@ def has_training_look(picture):
     if np.mean((grey > 0.02) & (grey < 0.98)) > 0.05:
         return False
     grey = _sample(grey, (height / 2, width / 2), height)
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = (grey > 0.5) != (np.median(border) > 0.5)
+    ink = (grey > 0.5) != (np.median(_border(grey)) > 0.5)
     area = ink.sum()
     if not area:
         return True
@@ -159,19 +158,40 @@ def _darkness(picture):
     least = min(smooth.shape[:2])
     scalar = smooth @ _ink_direction(smooth)
     light = smooth.mean(axis=-1)
+    if _has_flat_border(light):
+        level = np.median(_border(light))
+        departure = (scalar - np.median(_border(scalar))) / (level + 0.05)
+        return departure if departure.sum() > 0 else -departure
     far = max(2, int(FAR * least))
     departure = (scalar - box_means(scalar, far)) / (
         box_means(light, far) + 0.1
     )
     radius = max(2, int(GROUND * least))
     # Ink is less than half of a drawing, so departures lean to its side.
-    if (departure**3).sum() <= 0:
-        ground = closed(scalar, radius)
-        light = closed(light, radius)
-        return (ground - scalar) / (blurred(light) + 0.05)
-    ground = -closed(-scalar, radius)
-    light = -closed(-light, radius)
-    return (scalar - ground) / (blurred(light) + 0.05)
+    sign = 1 if (departure**3).sum() > 0 else -1
+    ground, light = (-closed(-sign * part, radius) for part in (scalar, light))
+    return (sign * scalar - ground) / (blurred(np.abs(light)) + 0.05)
+
+
+def _border(image):
+    """The border pixels of an image `(height, width)`, in a row."""
+    sides = (image[0], image[-1], image[:, 0], image[:, -1])
+    return np.concatenate(sides)
+
+
+def _has_flat_border(light):
+    """Whether ground is flat, as no photograph's is, judged by its border.
+
+    Then shapes of any size stand out from it, filled ones too.
+
+    Args:
+        light: float32 `(height, width)` in `[0, 1]`.
+
+    Returns:
+        bool.
+    """
+    border = _border(light)
+    return np.mean(np.abs(border - np.median(border)) < 0.01) > 0.9
 
 
 def _ink_direction(picture):
@@ -212,7 +232,7 @@ def _ground_level(dark, ground):
     return level / np.maximum(share, 1e-3)
 
 
-def edge_level(dark):
+def edge_level(dark, medians=12):
     """The level half-way between ground and ink.
 
     It is the mean of the pixels, weighted by the fourth power of their
@@ -230,7 +250,9 @@ def edge_level(dark):
     slopes = (padded[2:, 1:-1] - padded[:-2, 1:-1]) ** 2 + (
         padded[1:-1, 2:] - padded[1:-1, :-2]
     ) ** 2
-    weights = np.maximum(slopes - 12 * np.median(slopes), 0).astype("float64")
+    weights = np.maximum(slopes - medians * np.median(slopes), 0).astype(
+        "float64"
+    )
     weights = weights**2
     total = weights.sum()
     return float((weights * dark).sum() / total) if total > 0 else np.inf
@@ -255,7 +277,8 @@ def _framed(dark, ink):
     dark = largest(np.where(near, dark, 0), max(0, round(widen)))
     centre = [(part[0] + part[-1] + 1) / 2 for part in (rows, columns)]
     framed = _sample(dark, centre, side)
-    return _without_specks(framed > edge_level(framed))
+    # Ground is left out already, and edges of few pixels are wide here.
+    return _without_specks(framed > edge_level(framed, medians=0))
 
 
 def _sample(image, centre, side):
