@@ -31,6 +31,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.memory_family
 	$(RUN) -m benchmarks.meta_network
 	$(RUN) -m benchmarks.meta_lstm
+	$(RUN) -m benchmarks.drawings
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -155,17 +155,24 @@ class Preprocessing:
             )
         if self.ink and max(images.shape[1:3]) > max(self.size):
             return self._joined(self._prepare_drawing(one) for one in images)
-        return self._resize(_unit_range(images))
+        return self.resize(_unit_range(images))
 
     def _prepare_drawing(self, picture):
         """A batch of one picture, which is cleaned if it is no scan."""
         picture = _unit_range(block_means(picture))
         if not has_training_look(picture):
             picture = drawing(picture)[..., None]
-        return self._resize(picture[None])
+        return self.resize(picture[None])
 
-    def _resize(self, images):
-        """The form of a model, of grey or RGB pictures in `[0, 1]`."""
+    def resize(self, images):
+        """Applies it to clean pictures, such as scans: nothing is judged.
+
+        Args:
+            images: float32 `(n, height, width, 1 or 3)` in `[0, 1]`.
+
+        Returns:
+            float32 array `(n, *size, channels)` in `[0, 1]`.
+        """
         images = self._recolour(images)
         # Rounding may put an average just outside the range, and bicubic
         # interpolation overshoots at edges.

@@ -5,7 +5,7 @@ import numpy as np
 from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.cache import cached_arrays
 from keras_meta.data.rotations import rotations_as_classes
-from keras_meta.preprocessing import Preprocessing
+from keras_meta.preprocessing import Preprocessing, to_unit_range
 
 DRAWINGS = 20
 # The alphabets of the split of Vinyals et al. (2016), as it was published
@@ -112,7 +112,8 @@ def _decode(size):
         names = np.array(info.features["alphabet"].names)
         for batch in dataset.batch(500).as_numpy_iterator():
             # Three equal channels; one is enough.
-            images = prepare(batch["image"][..., :1])
+            scans = to_unit_range(batch["image"][..., :1], "images")
+            images = prepare.resize(scans)
             columns["examples"].append(np.round(255 * images).astype("uint8"))
             columns["alphabet"].append(names[batch["alphabet"]])
             # TFDS counts the characters of an alphabet from 0, the data
