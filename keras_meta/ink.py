@@ -37,6 +37,9 @@ from keras_meta.ruled_lines import FAINTEST, without_rules
 FRAME, PEN, EXTENT = 105, 5, 80
 # The longest side that is analysed: a pen of 0.5% of it is still seen.
 LONGEST = 512
+# Pictures up to this size are prepared data already, such as Omniglot and MNIST
+# at 28 pixels, and show too little of paper to be judged.
+SMALLEST = 32
 # As shares of the smaller side: the half width of the closing, which no stroke
 # may exceed, and that of the means to which colours refer.
 GROUND, NEAR = 0.09, 0.06
