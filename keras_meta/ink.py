@@ -9,10 +9,11 @@ a person with an image editor would:
    from ground (`_ink_direction`);
 2. it finds the ground by a morphological closing, which removes strokes but
    keeps the edges of shadows, and divides by it (`_darkness`);
-3. it takes as threshold the level half-way up the strongest edges
+3. it leaves out ruled lines (`ruled_lines.py`);
+4. it takes as threshold the level half-way up the strongest edges
    (`edge_level`), and leaves out specks and what touches the border, such as
-   ruled lines and the edge of the paper (`_inside`);
-4. it crops a square around the ink, and draws the middle lines of its strokes
+   the edge of the paper (`_inside`);
+5. it crops a square around the ink, and draws the middle lines of its strokes
    (Zhang and Suen 1984) with the pen of the training data.
 
 All is made of sums, maxima, products with matrices and loops of them, so that
@@ -29,17 +30,21 @@ from keras_meta.ink_filters import (
     squares,
     thinned,
 )
+from keras_meta.ruled_lines import FAINTEST, without_rules
 
 # The frame and pen of Omniglot's scans, in pixels, and the extent that a
 # drawing gets in the frame.
 FRAME, PEN, EXTENT = 105, 5, 80
 # The longest side that is analysed: a pen of 0.5% of it is still seen.
 LONGEST = 512
-# All as shares of the smaller side: the half width of the closing, which no
-# stroke may exceed; that of the means to which colours and signs refer.
-GROUND, NEAR, FAR = 0.09, 0.06, 0.25
-# Ink that is less dark, of 1, or closer to the ground's noise is no ink.
-FAINTEST, NOISE_RATIO = 0.05, 4.0
+# Pictures up to this size are prepared data already, such as Omniglot and MNIST
+# at 28 pixels, and show too little of paper to be judged.
+SMALLEST = 32
+# As shares of the smaller side: the half width of the closing, which no stroke
+# may exceed, and that of the means to which colours refer.
+GROUND, NEAR = 0.09, 0.06
+# What is closer to the noise of the ground is no ink.
+NOISE_RATIO = 4.0
 
 
 def block_means(picture):
@@ -116,6 +121,7 @@ def drawing(picture):
     dark = _darkness(picture)
     level = edge_level(dark)
     dark = dark - _ground_level(dark, dark < level)
+    dark = without_rules(without_rules(dark).T).T
     level = edge_level(dark)
     noise = 1.5 * np.median(np.abs(dark))
     if not level >= max(FAINTEST, NOISE_RATIO * noise):
@@ -162,15 +168,34 @@ def _darkness(picture):
         level = np.median(_border(light))
         departure = (scalar - np.median(_border(scalar))) / (level + 0.05)
         return departure if departure.sum() > 0 else -departure
-    far = max(2, int(FAR * least))
-    departure = (scalar - box_means(scalar, far)) / (
-        box_means(light, far) + 0.1
-    )
+    sign = _ink_sign(scalar, light)
     radius = max(2, int(GROUND * least))
-    # Ink is less than half of a drawing, so departures lean to its side.
-    sign = 1 if (departure**3).sum() > 0 else -1
     ground, light = (-closed(-sign * part, radius) for part in (scalar, light))
     return (sign * scalar - ground) / (blurred(np.abs(light)) + 0.05)
+
+
+def _ink_sign(scalar, light):
+    """Whether ink is above (1) or below (-1) its ground.
+
+    Ink is less than half of a drawing, so departures from a local mean lean
+    to its side. Wide windows see thick strokes too; in logarithms, ink departs
+    further than a shadow's edge. The colour that separates ink best has a
+    vote for ink as bright as its ground.
+
+    Args:
+        scalar, light: float32 `(height, width)`.
+
+    Returns:
+        1 or -1.
+    """
+    brightness = np.log(light + 0.05)
+    votes = [(scalar, 0.08), (brightness, 0.25), (brightness, 0.5)]
+    total = 0
+    for image, share in votes:
+        radius = max(1, int(share * min(image.shape)))
+        cubes = (image - box_means(image, radius)) ** 3
+        total += cubes.sum() / max(np.abs(cubes).sum(), 1e-12)
+    return 1 if total > 0 else -1
 
 
 def _border(image):

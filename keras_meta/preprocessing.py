@@ -7,7 +7,12 @@ from PIL import Image
 
 from keras_meta.arrays import as_array, as_numbers, is_source, source_array
 from keras_meta.checks import check_choice, check_integer, check_number
-from keras_meta.ink import block_means, drawing, has_training_look
+from keras_meta.ink import (
+    SMALLEST,
+    block_means,
+    drawing,
+    has_training_look,
+)
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
@@ -35,8 +40,9 @@ class Preprocessing:
         ink: Whether the images are drawings that the model needs as bright
             ink (1) on a dark ground (0). A picture whose median border pixel
             is above 0.5, such as a black-on-white scan, is then inverted. A
-            picture larger than `size` that is no clean scan, such as a
-            photograph of paper, is cleaned first: see `keras_meta.ink`.
+            picture larger than `size` and 32 pixels that is no clean scan,
+            such as a photograph of paper, is cleaned first: see
+            `keras_meta.ink`.
         interpolation: `"area"`, `"bilinear"` or `"bicubic"`: see
             `keras_meta.resizing`. Photographs that must grow need one of the
             last two, as area makes blocks of them.
@@ -153,7 +159,7 @@ class Preprocessing:
                 "`images` must hold pictures of at least one pixel. Received: "
                 f"pictures of shape {images.shape[1:]}"
             )
-        if self.ink and max(images.shape[1:3]) > max(self.size):
+        if self.ink and max(images.shape[1:3]) > max(*self.size, SMALLEST):
             return self._joined(self._prepare_drawing(one) for one in images)
         return self.resize(_unit_range(images))
 

@@ -26,6 +26,7 @@ RANKS = [
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
         "keras_meta.ink_filters",
+        "keras_meta.ruled_lines",
         "keras_meta.threads",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),

@@ -44,11 +44,12 @@ class TestScans:
         found = PREPARE(np.stack([pixels] * copies))
         np.testing.assert_array_equal(found, np.repeat(expected, copies, 0))
 
-    def test_pictures_of_the_size_of_the_model_are_not_judged(self):
+    @pytest.mark.parametrize("size", [20, 28])
+    def test_small_pictures_are_not_judged(self, size):
         noise = np.random.default_rng(0).random((2, 28, 28, 1), "float32")
-        np.testing.assert_array_equal(
-            PREPARE(noise), invert_bright_ground(noise)
-        )
+        expected = invert_bright_ground(resize(noise, (size, size)))
+        found = Preprocessing(size, ink=True)(noise)
+        np.testing.assert_array_equal(found, expected)
 
     def test_no_scan_is_what_differs_from_one_in_one_way(self):
         white = np.where(scan(), 0, 1).astype("float32")[..., None]
