@@ -67,6 +67,8 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/gradient_based_model.py",
     "keras_meta/models/litert_file.py",
     "keras_meta/models/maml.py",
+    "keras_meta/models/maml_plus_plus.py",
+    "keras_meta/models/proto_maml.py",
     "keras_meta/models/meta_lstm.py",
     "keras_meta/models/meta_network.py",
     "keras_meta/models/outer_loop.py",

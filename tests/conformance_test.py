@@ -126,6 +126,17 @@ CASES = [
         lambda **kw: km.models.PrototypicalNetwork(small_encoder(), **kw),
     ),
     Case(
+        "nearest_centroid",
+        lambda **kw: km.models.NearestCentroid(small_encoder(), **kw),
+        variant=True,
+    ),
+    Case(
+        "ridge_regression_learner",
+        lambda **kw: km.models.RidgeRegressionLearner(
+            small_encoder(), scale=5.0, **kw
+        ),
+    ),
+    Case(
         "zero_shot_prototypical_network",
         # Descriptions may be of any shape, pictures too.
         lambda **kw: km.models.ZeroShotPrototypicalNetwork(
@@ -210,6 +221,29 @@ CASES = [
         lambda **kw: km.models.ANIL(small_network(), **kw),
         any_way=False,
         label_symmetric=False,
+        variant=True,
+    ),
+    Case(
+        "maml_plus_plus",
+        lambda **kw: km.models.MAMLPlusPlus(
+            small_network(),
+            inner_steps=2,
+            multi_step_updates=10,
+            first_order_updates=2,
+            **kw,
+        ),
+        any_way=False,
+        label_symmetric=False,
+        variant=True,
+    ),
+    Case(
+        "proto_maml",
+        lambda **kw: km.models.ProtoMAML(
+            keras.Sequential(small_network().layers[:-1]),
+            inner_learning_rate=0.01,
+            inner_steps=2,
+            **kw,
+        ),
         variant=True,
     ),
     Case(

@@ -31,6 +31,8 @@ FILES = {
 CASES = {
     "anil",
     "fomaml",
+    "maml_plus_plus",
+    "proto_maml",
     "matching_network_full_context",
     "memory_augmented_network_letters",
     "memory_augmented_network_lstm",

@@ -87,12 +87,14 @@ def read_once(layer):
 
 
 def loss_gradients(
-    network, loss, weights, state, x, y, training, positions=None
+    forward, loss, weights, state, x, y, training, positions=None
 ):
     """Gradients of a loss with respect to given weights.
 
     Args:
-        network, weights, state, x, training: As for `run`.
+        forward: Function `(weights, state, x, training) -> (outputs, state)`,
+            as `run` is of a network.
+        weights, state, x, training: What it takes.
         loss: Function `(targets, predictions) -> loss`.
         y: Targets `(examples, outputs)`.
         positions: Which of `weights` a gradient is computed for; all by
@@ -103,18 +105,18 @@ def loss_gradients(
         that the loss does not depend on has the gradient zero.
     """
     _, gradients, state = loss_and_gradients(
-        network, loss, weights, state, x, y, training, positions
+        forward, loss, weights, state, x, y, training, positions
     )
     return gradients, state
 
 
 def loss_and_gradients(
-    network, loss, weights, state, x, y, training, positions=None
+    forward, loss, weights, state, x, y, training, positions=None
 ):
     """A loss at given weights, and its gradients with respect to them.
 
     Args:
-        network, loss, weights, state, x, y, training, positions: As for
+        forward, loss, weights, state, x, y, training, positions: As for
             `loss_gradients`.
 
     Returns:
@@ -127,7 +129,7 @@ def loss_and_gradients(
         sources = weights
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
-        outputs, state = run(network, weights, state, x, training)
+        outputs, state = forward(weights, state, x, training)
         value = tf.reduce_mean(loss(y, outputs))
     gradients = tape.gradient(
         value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -158,6 +160,19 @@ def repeat(body, steps, values, unrolled):
         (tf.constant(0), values),
         maximum_iterations=steps,
     )[1]
+
+
+def spec_of(tensor):
+    """The `tf.TensorSpec` of a tensor."""
+    return tf.TensorSpec(tensor.shape, tensor.dtype)
+
+
+def numbered(name, positions, tensors):
+    """A dict `name_position -> tensor`."""
+    return {
+        f"{name}_{position}": tensor
+        for position, tensor in zip(positions, tensors, strict=True)
+    }
 
 
 def normalization_variables(network):

@@ -10,7 +10,7 @@ from keras_meta.batch_statistics import (
     with_moments,
 )
 from keras_meta.checks import check_integer, check_network
-from keras_meta.models.functional import run
+from keras_meta.models.functional import numbered, run, spec_of
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
@@ -58,6 +58,9 @@ class GradientBasedModel(OuterLoop):
             output for each class.
     """
 
+    # What the constructor calls the network.
+    network_argument = "network"
+
     def __init__(
         self,
         network,
@@ -67,7 +70,7 @@ class GradientBasedModel(OuterLoop):
         **kwargs,
     ):
         super().__init__(statistics=statistics, **kwargs)
-        self.network = check_network("network", network)
+        self.network = check_network(self.network_argument, network)
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 
@@ -120,6 +123,18 @@ class GradientBasedModel(OuterLoop):
         """
         raise NotImplementedError
 
+    def forward(self, weights, state, x, training, then=None):
+        """`functional.run` of the network with the weights of a task."""
+        return run(self.network, weights, state, x, training, then)
+
+    def weight_specs(self, learned, outputs):
+        """A `tf.TensorSpec` for each weight that `adapt_task` returns."""
+        return [spec_of(value) for value in self._of_network(learned)]
+
+    def outputs_of(self, task):
+        """The number of outputs of a query, None if it is open."""
+        return self.fixed_way
+
     def task_gradient(self, learned, state, episode):
         """What the outer loop learns from one task.
 
@@ -152,29 +167,35 @@ class GradientBasedModel(OuterLoop):
     def compute_output_spec(self, episodes, training=False):
         self.check_episodes(episodes)
         query_x = episodes["query_x"]
+        self.fixed_way = self.output_size(query_x.shape[2:])
+        self.check_outputs(episodes["support_y"].shape)
+        return keras.KerasTensor(
+            (*query_x.shape[:2], self.fixed_way), self.predictions_dtype
+        )
+
+    def output_size(self, example):
+        """Builds the network for examples of a shape; its `outputs`."""
         outputs = self.network(
-            keras.KerasTensor((None, *query_x.shape[2:]), self.compute_dtype)
+            keras.KerasTensor((None, *example), self.compute_dtype)
         )
         if not self.network.trainable_variables:
             raise ValueError(
-                "`network` must have trainable weights, which the inner loop "
-                f"adapts. Received: network={self.network.name!r}, which has "
+                f"`{self.network_argument}` must have trainable weights, which "
+                "the inner loop adapts. Received: "
+                f"{self.network_argument}={self.network.name!r}, which has "
                 "none"
             )
         if len(outputs.shape) != 2:
             raise ValueError(
-                "`network` must return a vector for each example, (batch, "
-                "outputs); end it with Flatten and Dense layers. Received: "
-                f"an output of shape {tuple(outputs.shape)}"
+                f"`{self.network_argument}` must return a vector for each "
+                "example, (batch, outputs); end it with Flatten and Dense "
+                f"layers. Received: an output of shape {tuple(outputs.shape)}"
             )
-        self.fixed_way = outputs.shape[1]
-        self.check_outputs(episodes["support_y"].shape)
-        shape = (*query_x.shape[:2], self.fixed_way)
-        return keras.KerasTensor(shape, self.predictions_dtype)
+        return outputs.shape[1]
 
     def check_episodes(self, episodes):
         super().check_episodes(episodes)
-        if self.fixed_way is not None:
+        if self.built:
             self.check_outputs(episodes["support_y"].shape)
 
     def check_outputs(self, support_y):
@@ -213,8 +234,9 @@ class GradientBasedModel(OuterLoop):
             adapted = [weights[n] for n in self.adapted_positions]
             return adapted, [after[n] for n in kept], moments
 
-        specs = [_spec(learned[n]) for n in self.adapted_positions]
-        kept_specs = [_spec(state[n]) for n in kept]
+        specs = self.weight_specs(learned, support_y.shape[-1])
+        specs = [specs[n] for n in self.adapted_positions]
+        kept_specs = [spec_of(state[n]) for n in kept]
         moment_specs = self._moment_specs(support_x) if collects else []
         adapted, after, moments = self._map(
             adapt_one,
@@ -222,8 +244,8 @@ class GradientBasedModel(OuterLoop):
             (specs, kept_specs, moment_specs),
         )
         task = {
-            **_numbered("weight", self.adapted_positions, adapted),
-            **_numbered("state", kept, after),
+            **numbered("weight", self.adapted_positions, adapted),
+            **numbered("state", kept, after),
         }
         return with_moments(task, moments)
 
@@ -243,7 +265,8 @@ class GradientBasedModel(OuterLoop):
             infer_one,
             (task, query_x, moments),
             tf.TensorSpec(
-                (query_x.shape[1], self.fixed_way), self.predictions_dtype
+                (query_x.shape[1], self.outputs_of(task)),
+                self.predictions_dtype,
             ),
         )
 
@@ -288,8 +311,7 @@ class GradientBasedModel(OuterLoop):
             scope = StatisticsScope("reuse", moments, owner=self)
         own, rest = self._divided(state)
         with scope:
-            (loss, predictions), own = run(
-                self.network,
+            (loss, predictions), own = self.forward(
                 weights,
                 own,
                 episode[0]["query_x"],
@@ -297,6 +319,10 @@ class GradientBasedModel(OuterLoop):
                 then=loss_and_predictions,
             )
         return loss, predictions, [*own, *rest]
+
+    def _of_network(self, weights):
+        """Those of the network, which come first."""
+        return weights[: len(self.network.trainable_variables)]
 
     def _divided(self, state):
         """The network's part of the state, and the rest."""
@@ -314,19 +340,21 @@ class GradientBasedModel(OuterLoop):
 
     def _predict(self, task, x, training):
         """Outputs of examples `(n, ...)` of one task, by its parts."""
-        weights, state = self._values()
+        learned, state = self._values()
+        weights = dict(enumerate(self._of_network(learned)))
         for number in self.adapted_positions:
             weights[number] = task[f"weight_{number}"]
         for number in self._kept_positions():
             state[number] = task[f"state_{number}"]
-        weights = weights[: len(self.network.trainable_variables)]
         own, _ = self._divided(state)
-        outputs, _ = run(self.network, weights, own, x, training)
+        weights = [weights[number] for number in sorted(weights)]
+        outputs, _ = self.forward(weights, own, x, training)
         return at_least_float32(outputs)
 
     def _support_moments(self, weights, state, support_x, training):
         """Pairs of moments `(1, channels)` of a pass over the support."""
         own, _ = self._divided(state)
+        weights = self._of_network(weights)
         with StatisticsScope("collect", owner=self) as scope:
             run(self.network, weights, own, support_x, training)
         return scope.moments
@@ -338,11 +366,10 @@ class GradientBasedModel(OuterLoop):
         for their number and shapes.
         """
         learned, state = self._values()
-        weights = learned[: len(self.network.trainable_variables)]
         found = []
 
         def trace(x):
-            found.extend(self._support_moments(weights, state, x, False))
+            found.extend(self._support_moments(learned, state, x, False))
 
         spec = tf.TensorSpec((None, *support_x.shape[2:]), support_x.dtype)
         tf.function(trace, autograph=False).get_concrete_function(spec)
@@ -365,15 +392,3 @@ class GradientBasedModel(OuterLoop):
             "inner_loss": losses.serialize(self.inner_loss),
             "evaluation_inner_steps": self.evaluation_inner_steps,
         }
-
-
-def _spec(tensor):
-    return tf.TensorSpec(tensor.shape, tensor.dtype)
-
-
-def _numbered(name, positions, tensors):
-    """A dict `name_position -> tensor`."""
-    return {
-        f"{name}_{position}": tensor
-        for position, tensor in zip(positions, tensors, strict=True)
-    }

@@ -145,6 +145,30 @@ class MAML(GradientBasedModel):
 
     def adapt_task(self, learned, state, support_x, support_y, training):
         rates = self.inner_rates(learned)
+
+        def step(number, now):
+            return self.inner_step(
+                number, rates, *now, support_x, support_y, training
+            )
+
+        steps = self.inner_steps if training else self.evaluation_inner_steps
+        weights = learned[: len(rates)]
+        return repeat(step, steps, (weights, state), unrolled=training)
+
+    def inner_step(
+        self, number, rates, weights, state, support_x, support_y, training
+    ):
+        """One gradient step on the support.
+
+        Args:
+            number: Which step, from 0.
+            rates: What `inner_rates` returned.
+            weights, state: From which it starts; see `adapt_task`.
+            support_x, support_y, training: As for `adapt_task`.
+
+        Returns:
+            `(weights, state)` after the step.
+        """
         positions = self.adapted_positions
         if not positions:
             raise ValueError(
@@ -152,30 +176,30 @@ class MAML(GradientBasedModel):
                 f"Received: network={self.network.name!r}, all of whose "
                 "weights are fixed"
             )
+        gradients, state = loss_gradients(
+            self.forward,
+            self.inner_loss,
+            weights,
+            state,
+            support_x,
+            support_y,
+            training,
+            positions,
+        )
+        weights = list(weights)
+        for position, gradient in zip(positions, gradients, strict=True):
+            gradient = self.step_gradient(gradient)
+            step_size = self.step_size(rates[position], number)
+            weights[position] = weights[position] - step_size * gradient
+        return weights, state
 
-        def step(_, now):
-            weights, state = now
-            gradients, state = loss_gradients(
-                self.network,
-                self.inner_loss,
-                weights,
-                state,
-                support_x,
-                support_y,
-                training,
-                positions,
-            )
-            weights = list(weights)
-            for position, gradient in zip(positions, gradients, strict=True):
-                if self.first_order:
-                    gradient = tf.stop_gradient(gradient)
-                step_size = rates[position]
-                weights[position] = weights[position] - step_size * gradient
-            return weights, state
+    def step_gradient(self, gradient):
+        """The gradient of an inner step, as the outer loop derives it."""
+        return tf.stop_gradient(gradient) if self.first_order else gradient
 
-        steps = self.inner_steps if training else self.evaluation_inner_steps
-        weights = learned[: len(rates)]
-        return repeat(step, steps, (weights, state), unrolled=training)
+    def step_size(self, rate, number):
+        """The rate of a weight in one step, of its `inner_rates`."""
+        return rate
 
     def get_config(self):
         return {

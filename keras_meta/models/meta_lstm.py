@@ -247,7 +247,7 @@ class MetaLSTM(GradientBasedModel):
             cell_states, state, losses, gradients = now
             weights = self._divide(_joined(cell_states[:, :1], start), learned)
             loss, found, state = loss_and_gradients(
-                self.network,
+                self.forward,
                 self.inner_loss,
                 weights,
                 state,

@@ -76,7 +76,11 @@ class PrototypicalNetwork(EpisodicModel):
     def embed(self, examples, training=False):
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`."""
         embeddings = batch_apply(self.encoder, examples, training)
-        return check_vectors("encoder", embeddings)
+        return self.transform(check_vectors("encoder", embeddings))
+
+    def transform(self, embeddings):
+        """What a variant makes of embeddings `(tasks, n, dim)`."""
+        return embeddings
 
     def call(self, episodes, training=False):
         if not training:
@@ -86,7 +90,11 @@ class PrototypicalNetwork(EpisodicModel):
         support, queries = joint_apply(
             self.encoder, episodes["support_x"], episodes["query_x"]
         )
-        prototypes = class_means(check_vectors("encoder", support), support_y)
+        support, queries = (
+            self.transform(check_vectors("encoder", embeddings))
+            for embeddings in (support, queries)
+        )
+        prototypes = class_means(support, support_y)
         logits = -distances.pairwise(self.distance, queries, prototypes)
         return mask_absent(logits, class_counts(support_y))
 

@@ -144,7 +144,7 @@ class Reptile(GradientBasedModel):
             own, inner = self._divided(state)
             rows = batches[number]
             gradients, own = loss_gradients(
-                self.network,
+                self.forward,
                 self.inner_loss,
                 weights,
                 own,
