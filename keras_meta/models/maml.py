@@ -188,7 +188,8 @@ class MAML(GradientBasedModel):
         )
         weights = list(weights)
         for position, gradient in zip(positions, gradients, strict=True):
-            gradient = self.step_gradient(gradient)
+            if training:
+                gradient = self.step_gradient(gradient)
             step_size = self.step_size(rates[position], number)
             weights[position] = weights[position] - step_size * gradient
         return weights, state

@@ -146,7 +146,7 @@ class MAMLPlusPlus(MAML):
 
     def step_gradient(self, gradient):
         gradient = super().step_gradient(gradient)
-        if not self.first_order_updates or self.optimizer is None:
+        if not (self.first_order_updates and self.compiled):
             return gradient
         stopped = tf.stop_gradient(gradient)
         second = self.optimizer.iterations >= self.first_order_updates

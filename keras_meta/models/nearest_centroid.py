@@ -63,13 +63,12 @@ class NearestCentroid(PrototypicalNetwork):
         self.mean = None
 
     def build(self, input_shape):
-        if self.mean is None:
-            examples = keras.KerasTensor((None, *input_shape["query_x"][2:]))
-            dim = self.encoder(examples).shape[-1]
-            self.mean = self.add_weight(
-                (dim,), name="mean", initializer="zeros", trainable=False
-            )
         super().build(input_shape)
+        examples = keras.KerasTensor((None, *input_shape["query_x"][2:]))
+        dim = self.encoder(examples).shape[-1]
+        self.mean = self.add_weight(
+            (dim,), name="mean", initializer="zeros", trainable=False
+        )
 
     def transform(self, embeddings):
         embeddings = at_least_float32(embeddings)

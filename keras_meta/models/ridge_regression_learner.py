@@ -77,7 +77,11 @@ class RidgeRegressionLearner(EpisodicModel):
             name="scale",
         )
         self.offset = self.add_weight(
-            (), name="offset", initializer="zeros", dtype=wide(self.dtype)
+            (),
+            name="offset",
+            initializer="zeros",
+            dtype=wide(self.dtype),
+            autocast=False,
         )
 
     def build(self, input_shape):
