@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_meta.arrays import is_missing
 from keras_meta.data.encoded_images import EncodedImages, read_picture
+from keras_meta.pictures import HEIC_HINT
 from keras_meta.preprocessing import Preprocessing
 
 EXTENSIONS = (
@@ -98,7 +99,7 @@ def load_image_folder(
             f"Received: path='{path}' with the classes {classes}"
         )
     if check:
-        _check_pictures(files)
+        _check_pictures(files, preprocessing.shrinkage)
     return EncodedImages(files, preprocessing), labels
 
 
@@ -142,8 +143,7 @@ def _pairs_of_folders(folder):
         warnings.warn(
             "Only files directly inside a class folder are taken, of the kinds "
             f"{', '.join(e[1:] for e in EXTENSIONS)}. Convert other pictures "
-            "first: a photo program exports HEIC as JPEG, and so does "
-            f"`magick in.heic out.jpg`. Ignored: {_first_few(ignored)}",
+            f"first: {HEIC_HINT}. Ignored: {_first_few(ignored)}",
             stacklevel=3,
         )
     return pairs
@@ -214,9 +214,10 @@ def _is_header(folder, field):
     return not pathlib.Path(field).suffix and not (folder / field).is_file()
 
 
-def _check_pictures(files):
+def _check_pictures(files, shrinkage):
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        errors = [error for error in pool.map(_error, files) if error]
+        errors = pool.map(lambda file: _error(file, shrinkage), files)
+        errors = [error for error in errors if error]
     if errors:
         raise ValueError(
             "Every picture must be a whole file that Pillow can decode; "
@@ -226,10 +227,10 @@ def _check_pictures(files):
         )
 
 
-def _error(file):
+def _error(file, shrinkage):
     """Why a file cannot be decoded, or None."""
     try:
-        read_picture(file)
+        read_picture(file, shrinkage)
     except ValueError as error:
         return f"'{file}' ({error.__cause__})"
 
