@@ -13,6 +13,7 @@ from PIL import Image
 import keras_meta as km
 from benchmarks import photos
 from zoo import evaluate, photographs
+from zoo import pictures as zoo_pictures
 from zoo.recipes.recipe import Evaluation
 from zoo.streams import Photographs
 
@@ -154,6 +155,37 @@ def test_photographs_are_embedded_once_and_measured_the_same(stamps):
         right += [*(np.argmax(logits[0], 1) == np.argmax(query_y[0], 1))]
     assert found == pytest.approx(100 * np.mean(right), abs=1e-3)
     assert 20 < found < 100
+
+
+@pytest.mark.parametrize("value_range", [(0, 1), (-1, 1), (0, 255)])
+def test_a_figure_shows_the_pictures_of_any_range(
+    value_range, stamps, tmp_path, monkeypatch
+):
+    prepare = km.Preprocessing(8, 3, value_range=value_range)
+    model = km.models.PrototypicalNetwork(
+        keras.Sequential([keras.layers.GlobalAveragePooling2D()]),
+        preprocessing=prepare,
+    )
+    pictures, labels = photographs.load("tuxpaint", stamps)
+    source = km.data.EncodedImages(pictures, prepare)
+    episodes = km.data.episode_dataset(
+        source, labels, way=5, shot=1, queries=1, seed=0
+    )
+    figures = []
+
+    def save(figure, path):
+        figures.append(figure)
+        return path
+
+    monkeypatch.setattr(zoo_pictures.plots, "save_figure", save)
+    written = zoo_pictures.draw(model, episodes.batch(1), tmp_path)
+    assert [path.name for path in written] == ["episode.png", "embeddings.png"]
+    plain = km.data.EncodedImages(pictures, km.Preprocessing(8, 3))
+    shown = [axes.images[0].get_array() for axes in figures[0].axes]
+    assert len(shown) == 10
+    for image in shown:
+        gaps = np.abs(plain.numpy() - image).max(axis=(1, 2, 3))
+        assert gaps.min() < 1e-5
 
 
 @pytest.mark.parametrize(

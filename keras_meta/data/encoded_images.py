@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_meta.pictures import open_picture, picture_pixels
+from keras_meta.preprocessing import Preprocessing
 
 
 class EncodedImages:
@@ -31,7 +32,6 @@ class EncodedImages:
     Example:
 
     >>> from PIL import Image
-    >>> from keras_meta.preprocessing import Preprocessing
     >>> file = io.BytesIO()
     >>> Image.new("1", (105, 105), 1).save(file, "png")
     >>> images = EncodedImages([file.getvalue()] * 3, Preprocessing(28))
@@ -122,6 +122,30 @@ class EncodedImages:
             name = f"picture {index}"
             return decode_picture(io.BytesIO(picture), name, shrinkage)
         return read_picture(picture, shrinkage)
+
+
+def loader_preprocessing(size, channels, ink, preprocessing):
+    """The preprocessing of a loader, given as a whole or by its parts.
+
+    Args:
+        size, channels, ink: As for `Preprocessing`; None for what was not
+            given. By default pictures are RGB and no drawings.
+        preprocessing: A `Preprocessing` instead, or None.
+
+    Raises:
+        ValueError: If both or neither are given.
+    """
+    parts = {"size": size, "channels": channels, "ink": ink}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    if preprocessing is None and size is not None:
+        return Preprocessing(**{"channels": 3, **parts})
+    if parts or not isinstance(preprocessing, Preprocessing):
+        raise ValueError(
+            "A loader must be given a `size`, with `channels` and `ink` if "
+            "wanted, or a `keras_meta.Preprocessing` as `preprocessing` "
+            f"instead. Received: preprocessing={preprocessing!r} and {parts}"
+        )
+    return preprocessing
 
 
 def read_picture(path, shrinkage=None):
