@@ -1,8 +1,10 @@
 """Measures the preset for photographs, against logistic regression.
 
 Both learn from the same embeddings of the same 5-way episodes. How images are
-resized was chosen on `tuxpaint`; nothing was chosen on `gcompris`. The
-photographs are those of two Debian packages, which are downloaded once.
+resized was chosen on `tuxpaint`; nothing was chosen on `gcompris`. Then the
+confidence of the preset is measured as in `benchmarks.unknowns`; the classes
+that an episode does not learn are unknown. The photographs are those of two
+Debian packages, which are downloaded once.
 `benchmarks/README.md` is the manual.
 """
 
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks import workers
+from benchmarks import unknowns, workers
 from zoo import photographs
 
 WAY, QUERIES = 5, 5
@@ -27,6 +29,8 @@ RESIZED = {
     "tuxpaint": ("area", "bilinear", "bicubic"),
     "gcompris": ("bicubic",),
 }
+# The shot at which confidence is measured, and the largest calibration error.
+CONFIDENT_SHOT, LARGEST_ERROR = 5, 0.05
 # Accuracies in percent, by data set and shot.
 TARGETS = {("gcompris", 1): 79, ("gcompris", 5): 92}
 
@@ -93,12 +97,12 @@ def embed(model, examples):
     return embeddings, (prepared - began) * each, (encoded - traced) * each
 
 
-def episodes(embeddings, labels, shot, count, seed=1):
+def episodes(embeddings, labels, shot, count, seed=1, way=WAY):
     """Draws episodes of embeddings; returns a list of dicts of arrays."""
     from keras_meta import data
 
     elements = data.episode_dataset(
-        embeddings, labels, way=WAY, shot=shot, queries=QUERIES, seed=seed
+        embeddings, labels, way=way, shot=shot, queries=QUERIES, seed=seed
     )
     return [
         {**inputs, "query_y": query_y}
@@ -157,9 +161,10 @@ def measure(model, dataset, folder, resized, count):
         count: How many episodes.
 
     Returns:
-        List of dicts: `dataset`, `resized`, `shot`, `method`, `accuracy` and
-        `interval` in percent, `ms` of an episode, `prepare` and `encode`, the
-        milliseconds of a photograph.
+        rows: List of dicts: `dataset`, `resized`, `shot`, `method`,
+            `accuracy` and `interval` in percent, `ms` of an episode,
+            `prepare` and `encode`, the milliseconds of a photograph.
+        confidence: What `confidence` returns.
     """
     examples, labels = photographs.images(
         dataset, folder, interpolation=resized
@@ -192,7 +197,36 @@ def measure(model, dataset, folder, resized, count):
                     "encode": encode,
                 }
             )
-    return rows
+    return rows, confidence(model, embeddings, labels, count)
+
+
+def confidence(model, embeddings, labels, count):
+    """Measures how sure the preset is, and what it does not know.
+
+    Args:
+        model: The preset.
+        embeddings, labels: Those of a data set; `WAY` of its classes are
+            learned in an episode, and the others are unknown.
+        count: How many episodes.
+
+    Returns:
+        What `benchmarks.unknowns.measure_episodes` returns.
+    """
+    import keras
+
+    import keras_meta as km
+
+    head = km.models.PrototypicalNetwork(
+        keras.layers.Identity(), model.distance
+    )
+    way = len(set(labels.tolist()))
+    drawn = (
+        unknowns.parted(episode, WAY)
+        for episode in episodes(
+            embeddings, labels, CONFIDENT_SHOT, count, way=way
+        )
+    )
+    return unknowns.measure_episodes(km.FewShotClassifier(head), drawn, WAY)
 
 
 def report(rows):
@@ -221,6 +255,23 @@ def report(rows):
                 f"{row['dataset']}, {row['shot']} shot: {row['accuracy']:.2f}, "
                 f"target {target}: {met}"
             )
+
+
+def report_confidence(found):
+    """Prints the table of `benchmarks.unknowns` and the target.
+
+    Args:
+        found: Dict of the dicts of `confidence`, by data set.
+    """
+    print(f"\nConfidence, {WAY}-way {CONFIDENT_SHOT}-shot:\n")
+    print(unknowns.table(found))
+    for dataset, results in found.items():
+        error = results["calibrated_error"]
+        met = "met" if error < LARGEST_ERROR else "missed"
+        print(
+            f"{dataset}, calibration error: {error:.1%}, target below "
+            f"{LARGEST_ERROR:.0%}: {met}"
+        )
 
 
 def parser():
@@ -269,18 +320,22 @@ def main(arguments=None):
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     before = workers.held_memory("VmHWM")
     model = zoo.load("prototypical_network_photos")
-    rows = [
-        row
-        for name, folder in folders.items()
-        for resized in RESIZED[name]
-        for row in measure(model, name, folder, resized, options.episodes)
-    ]
+    rows, sure = [], {}
+    for name, folder in folders.items():
+        for resized in RESIZED[name]:
+            # The preset's own is the last.
+            found, sure[name] = measure(
+                model, name, folder, resized, options.episodes
+            )
+            rows += found
     report(rows)
+    report_confidence(sure)
     memory = workers.held_memory("VmHWM")
     if memory is not None:
         print(f"memory: {memory:.0f} MiB at most, {before:.0f} before loading")
     workers.write_json(
-        options.json, {"machine": facts, "memory": memory, "rows": rows}
+        options.json,
+        {"machine": facts, "memory": memory, "rows": rows, "confidence": sure},
     )
 
 

@@ -5,6 +5,7 @@ classes that it never learns. Measured are the expected calibration error of the
 classes' queries, with and without `calibrate=True`, and how well the unknown
 queries are told from them by `novelty` and by the probability of the predicted
 class. The parts of the rule were chosen on training and validation characters.
+Intervals of 95% are those of drawing episodes, by resampling them.
 """
 
 import argparse
@@ -22,6 +23,8 @@ CLASSIFIERS = (
 # The share of images of the classes that may be refused.
 LOST = 0.05
 BINS = 15
+# How often the episodes are drawn again, for the intervals.
+RESAMPLES = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +52,9 @@ def episodes(setting):
     """Yields `(support, support_labels, queries, query_labels)` in NumPy.
 
     Labels are integers; those of `setting.way` and above are unknown.
+
+    Args:
+        setting: A `Setting`.
     """
     import keras_meta as km
 
@@ -63,19 +69,47 @@ def episodes(setting):
         groups=km.data.label_groups(names) if setting.within else None,
     )
     for episode, query_y in dataset.take(setting.episodes):
-        codes = episode["support_y"].numpy().argmax(axis=1)
-        known = codes < setting.way
-        support = episode["support_x"].numpy()[known]
-        true = query_y.numpy().argmax(axis=1)
-        yield support, codes[known], episode["query_x"].numpy(), true
+        arrays = {key: part.numpy() for key, part in episode.items()}
+        yield parted({**arrays, "query_y": query_y.numpy()}, setting.way)
+
+
+def parted(episode, way):
+    """An episode of which only the first classes are learned.
+
+    Args:
+        episode: Dict of the arrays of one episode, with `query_y`.
+        way: How many are learned.
+
+    Returns:
+        As `episodes` yields it.
+    """
+    codes = episode["support_y"].argmax(axis=1)
+    known = codes < way
+    true = episode["query_y"].argmax(axis=1)
+    return episode["support_x"][known], codes[known], episode["query_x"], true
 
 
 def measure(name, setting):
-    """Measures a preset.
+    """Measures a preset; see `measure_episodes`.
 
     Args:
         name: Name of a preset of the zoo.
         setting: A `Setting`.
+    """
+    import keras_meta as km
+    import zoo
+
+    classifier = km.FewShotClassifier(zoo.load(name))
+    return measure_episodes(classifier, episodes(setting), setting.way)
+
+
+def measure_episodes(classifier, episodes, way):
+    """Measures a classifier.
+
+    Args:
+        classifier: A `keras_meta.FewShotClassifier`.
+        episodes: What `episodes` yields.
+        way: The number of classes that are learned.
 
     Returns:
         Dict of shares: `accuracy`; `error` and `calibrated_error`, expected
@@ -84,68 +118,78 @@ def measure(name, setting):
         episodes, and `..._refused`, the share of all unknown queries refused
         by the score that 5% of all known ones exceed; and at the thresholds
         of `predict(..., unknown=0.05)`, `lost` and `refused`. Those of
-        novelty are absent for a model that embeds nothing.
+        novelty are absent for a model that embeds nothing. The half width of
+        the interval of each is under its name and `_interval`.
     """
     import numpy as np
 
-    import keras_meta as km
-    import zoo
-
-    classifier = km.FewShotClassifier(zoo.load(name))
-    model = classifier.model
-    embeds = (model.embed or model.feature_maps) is not None
-    raw, calibrated, labels, scores = [], [], [], {"probability": []}
-    refused = []
-    for support, codes, queries, true in episodes(setting):
-        known = true < setting.way
-        labels.append(true)
-        classifier.fit(support, codes)
-        found = classifier.predict_proba(queries)
-        scores["probability"].append(1 - found.max(axis=1))
-        if model.transductive:
-            # Its errors are those among queries of the classes alone.
-            raw.append(classifier.predict_proba(queries[known]))
-        else:
-            raw.append(found[known])
-        if embeds:
-            found = classifier.predict(queries, LOST, unknown_label=-1)
-            refused.append(found == -1)
-            scores.setdefault("novelty", []).append(classifier.novelty(queries))
-        classifier.fit(support, codes, calibrate=True)
-        calibrated.append(classifier.predict_proba(queries[known]))
-    known = [true < setting.way for true in labels]
-    codes = np.concatenate(labels)[np.concatenate(known)]
-    raw, calibrated = np.concatenate(raw), np.concatenate(calibrated)
-    error = km.calibration.expected_calibration_error
-    results = {
-        "accuracy": float(np.mean(raw.argmax(axis=1) == codes)),
-        "error": error(raw, codes, BINS),
-        "calibrated_error": error(calibrated, codes, BINS),
-    }
-    for score, values in scores.items():
-        results |= _told_apart(score, values, known)
-    if embeds:
-        refused, known = np.concatenate(refused), np.concatenate(known)
-        results["lost"] = float(refused[known].mean())
-        results["refused"] = float(refused[~known].mean())
+    found = [_one_episode(classifier, way, *episode) for episode in episodes]
+    results = _summary(found)
+    rng = np.random.default_rng(0)
+    samples = [
+        _summary([found[i] for i in rng.integers(0, len(found), len(found))])
+        for _ in range(RESAMPLES)
+    ]
+    for name in list(results):
+        spread = np.std([sample[name] for sample in samples])
+        results[f"{name}_interval"] = float(1.96 * spread)
     return results
 
 
-def _told_apart(name, scores, known):
-    """How well scores, one array an episode, tell unknown from known."""
-    import numpy as np
+def _one_episode(classifier, way, support, codes, queries, true):
+    """What a classifier finds in an episode, as a dict of arrays."""
     from sklearn.metrics import roc_auc_score
 
-    areas = [
-        roc_auc_score(~mine, values)
-        for values, mine in zip(scores, known, strict=True)
-    ]
-    scores, known = np.concatenate(scores), np.concatenate(known)
-    threshold = np.quantile(scores[known], 1 - LOST)
-    return {
-        f"{name}_auroc": float(np.mean(areas)),
-        f"{name}_refused": float(np.mean(scores[~known] > threshold)),
+    model = classifier.model
+    known = true < way
+    classifier.fit(support, codes)
+    raw = classifier.predict_proba(queries)
+    scores = {"probability": 1 - raw.max(axis=1)}
+    found = {"codes": true[known], "raw": raw[known]}
+    if model.transductive:
+        # Its errors are those among queries of the classes alone.
+        found["raw"] = classifier.predict_proba(queries[known])
+    if (model.embed or model.feature_maps) is not None:
+        refused = classifier.predict(queries, LOST, unknown_label=-1) == -1
+        found |= {"lost": refused[known], "refused": refused[~known]}
+        scores["novelty"] = classifier.novelty(queries)
+    classifier.fit(support, codes, calibrate=True)
+    found["calibrated"] = classifier.predict_proba(queries[known])
+    for name, score in scores.items():
+        found[f"{name}_auroc"] = [roc_auc_score(~known, score)]
+        found[f"{name}_known"] = score[known]
+        found[f"{name}_unknown"] = score[~known]
+    return found
+
+
+def _summary(found):
+    """The shares of `measure_episodes`, of a list of `_one_episode`."""
+    import numpy as np
+
+    from keras_meta.calibration import expected_calibration_error
+
+    all_of = {
+        name: np.concatenate([episode[name] for episode in found])
+        for name in found[0]
     }
+    codes = all_of["codes"]
+    results = {
+        "accuracy": np.mean(all_of["raw"].argmax(axis=1) == codes),
+        "error": expected_calibration_error(all_of["raw"], codes, BINS),
+        "calibrated_error": expected_calibration_error(
+            all_of["calibrated"], codes, BINS
+        ),
+    }
+    for name in ("novelty", "probability"):
+        if f"{name}_auroc" in all_of:
+            known, unknown = all_of[f"{name}_known"], all_of[f"{name}_unknown"]
+            results[f"{name}_auroc"] = np.mean(all_of[f"{name}_auroc"])
+            threshold = np.quantile(known, 1 - LOST)
+            results[f"{name}_refused"] = np.mean(unknown > threshold)
+    for name in ("lost", "refused"):
+        if name in all_of:
+            results[name] = np.mean(all_of[name])
+    return {name: float(value) for name, value in results.items()}
 
 
 def table(results):
@@ -178,9 +222,11 @@ def table(results):
             if value is None:
                 cells.append("-")
             elif column.endswith("auroc"):
-                cells.append(f"{value:.3f}")
+                half = found[f"{column}_interval"]
+                cells.append(f"{value:.3f} ± {half:.3f}")
             else:
-                cells.append(f"{value:.1%}")
+                half = found[f"{column}_interval"]
+                cells.append(f"{value:.1%} ± {100 * half:.1f}")
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

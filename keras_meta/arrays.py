@@ -8,12 +8,16 @@ import collections.abc
 import numbers
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from keras_meta.pictures import picture_pixels
 
 EXPECTED = (
     "an array (n, ...), tensor or DataFrame of numbers, a list of examples of "
     "one shape, or an image source with `shape` and `take`"
 )
+# Channels of a picture: grey, RGB, RGBA.
+CHANNELS = (1, 3, 4)
 
 
 def is_source(examples):
@@ -168,42 +172,74 @@ def is_missing(value):
     return np.ndim(value) == 0 and bool(value != value)
 
 
-def picture_pixels(image):
-    """The pixels of a PIL picture, as 8-bit grey, RGB or RGBA.
+def picture_arrays(images):
+    """What a caller passes as pictures, checked as far as it is read.
 
     Args:
-        image: `PIL.Image.Image` of any mode but 32 bits per value.
+        images: As for `keras_meta.preprocessing.Preprocessing`, but no image
+            source.
 
     Returns:
-        uint8 array `(height, width, channels)` with 1, 3 or 4 channels, the
-        right way up if the camera noted its orientation (EXIF).
+        One array of numbers, or a list for `one_picture`.
 
     Raises:
-        ValueError: For more than 16 bits per value.
-        Exception: What Pillow raises for a damaged file.
+        ValueError: For what is neither.
     """
-    pixels = _eight_bits(ImageOps.exif_transpose(image))
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    if isinstance(images, Image.Image):
+        return [images]
+    if hasattr(images, "to_numpy"):
+        images = images.to_numpy()
+    if isinstance(images, np.ndarray) and images.dtype == object:
+        images = list(images)
+    if not isinstance(images, list | tuple):
+        return _pixels(images)
+    if images and all(isinstance(image, list | tuple) for image in images):
+        # Nested lists of numbers: an array, written out, if sizes are equal.
+        images = [_pixels(image) for image in images]
+        if len({image.shape for image in images}) == 1:
+            return np.stack(images)
+    return images
 
 
-def _eight_bits(image):
-    """uint8 array of a picture; grey, RGB, or RGBA if it has transparency."""
-    # Pillow's own conversion clips 16-bit values at 255 instead of scaling.
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image)
-        if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
-            raise ValueError("values of 32 bits; save it with 8 or 16 bits")
-        return (pixels >> 8).astype("uint8")
-    if image.mode == "F":
-        raise ValueError("floating-point values; save it with 8 or 16 bits")
-    if image.mode == "La":
-        # Pillow has no direct way from premultiplied grey to colour.
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA"))
-    # Mode "1" would become an array of bool.
-    grey = image.mode in ("1", "L")
-    return np.asarray(image.convert("L" if grey else "RGB"))
+def one_picture(picture, row):
+    """Array `(height, width, channels)` of one picture of a list.
+
+    Args:
+        picture: Array, tensor, nested list or PIL picture.
+        row: Its place in the list, for the error.
+
+    Raises:
+        ValueError: If it is no picture.
+    """
+    pixels = _pixels(picture)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[-1] not in CHANNELS:
+        raise ValueError(
+            "`images` must hold pictures (height, width) or (height, width, "
+            "channels) with 1, 3 or 4 channels. Received: an array of shape "
+            f"{pixels.shape} as images[{row}]"
+        )
+    return pixels
+
+
+def _pixels(picture):
+    """NumPy array of one or more pictures."""
+    # What a picture or a tensor raises depends on its file or library.
+    try:
+        array = as_array(picture)
+    except Exception as error:
+        raise ValueError(
+            "`images` must be an array or tensor of pictures, a list of "
+            "arrays or PIL pictures, or an image source. "
+            f"Received: {error}"
+        ) from error
+    try:
+        return as_numbers(array)
+    except ValueError as error:
+        raise ValueError(
+            f"`images` must hold numbers. Received: {error}"
+        ) from error
 
 
 def _unpacked(array):

@@ -3,23 +3,30 @@
 import dataclasses
 
 import numpy as np
-from PIL import Image
 
-from keras_meta.arrays import as_array, as_numbers, is_source, source_array
+from keras_meta.arrays import (
+    CHANNELS,
+    is_source,
+    one_picture,
+    picture_arrays,
+    source_array,
+)
 from keras_meta.checks import check_choice, check_integer, check_number
 from keras_meta.ink import (
+    LONGEST,
     SMALLEST,
     block_means,
     drawing,
     has_training_look,
 )
+from keras_meta.pictures import WHOLE, reduced
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
-# Channels of a picture: grey, RGB, RGBA.
-CHANNELS = (1, 3, 4)
+# How many times the size of the result a shrunk photograph keeps at least.
+MARGIN = 2
 # Pictures of an image source in memory at once.
 CHUNK = 64
 
@@ -125,11 +132,11 @@ class Preprocessing:
                 self(source_array(images, rows[start : start + CHUNK]))
                 for start in range(0, len(rows), CHUNK)
             )
-        pictures = _pictures(images)
+        pictures = picture_arrays(images)
         if isinstance(pictures, list | tuple):
             # One at a time, so that only resized ones are held together.
             return self._joined(
-                self._scaled(self._prepare(_one_picture(picture, row)[None]))
+                self._scaled(self._prepare(one_picture(picture, row)[None]))
                 for row, picture in enumerate(pictures)
             )
         if pictures.shape == (0,):
@@ -150,6 +157,24 @@ class Preprocessing:
             )
         return self._scaled(self._prepare(pictures))
 
+    def shrinkage(self, height, width):
+        """By which factor a picture may shrink before the preprocessing.
+
+        Args:
+            height, width: Positive integers: its pixels.
+
+        Returns:
+            Positive integer: 1 for a picture of at most 2^21 pixels.
+            Otherwise twice `size` is left, of a drawing twice what
+            `keras_meta.ink` analyses.
+        """
+        if height * width <= WHOLE:
+            return 1
+        least, side = MARGIN * max(self.size), min(height, width)
+        if self.ink:
+            least, side = max(least, MARGIN * LONGEST), max(height, width)
+        return max(1, side // least)
+
     def _prepare(self, images):
         """The preprocessing of an array `(n, height, width, channels)`."""
         if not len(images):
@@ -161,6 +186,9 @@ class Preprocessing:
             )
         if self.ink and max(images.shape[1:3]) > max(*self.size, SMALLEST):
             return self._joined(self._prepare_drawing(one) for one in images)
+        factor = self.shrinkage(*images.shape[1:3])
+        if factor > 1 and images.dtype == np.uint8:
+            images = np.stack([reduced(image, factor) for image in images])
         return self.resize(_unit_range(images))
 
     def _prepare_drawing(self, picture):
@@ -242,57 +270,6 @@ def _range(value):
             f"high. Received: value_range={value!r}"
         )
     return low, high
-
-
-def _pictures(images):
-    """All pictures as one array, or as a list of anything `_pixels` takes."""
-    if isinstance(images, Image.Image):
-        return [images]
-    if hasattr(images, "to_numpy"):
-        images = images.to_numpy()
-    if isinstance(images, np.ndarray) and images.dtype == object:
-        images = list(images)
-    if not isinstance(images, list | tuple):
-        return _pixels(images)
-    if images and all(isinstance(image, list | tuple) for image in images):
-        # Nested lists of numbers: an array, written out, if sizes are equal.
-        images = [_pixels(image) for image in images]
-        if len({image.shape for image in images}) == 1:
-            return np.stack(images)
-    return images
-
-
-def _one_picture(picture, row):
-    """Array `(height, width, channels)` of one picture of a list."""
-    pixels = _pixels(picture)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.ndim != 3 or pixels.shape[-1] not in CHANNELS:
-        raise ValueError(
-            "`images` must hold pictures (height, width) or (height, width, "
-            "channels) with 1, 3 or 4 channels. Received: an array of shape "
-            f"{pixels.shape} as images[{row}]"
-        )
-    return pixels
-
-
-def _pixels(picture):
-    """NumPy array of one or more pictures."""
-    # What a picture or a tensor raises depends on its file or library.
-    try:
-        array = as_array(picture)
-    except Exception as error:
-        raise ValueError(
-            "`images` must be an array or tensor of pictures, a list of "
-            "arrays or PIL pictures, or an image source. "
-            f"Received: {error}"
-        ) from error
-    try:
-        return as_numbers(array)
-    except ValueError as error:
-        raise ValueError(
-            f"`images` must hold numbers. Received: {error}"
-        ) from error
 
 
 def to_unit_range(values, name):

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module may import modules of lower ranks, and of its own folder.
 RANKS = [
+    ("keras_meta.pictures",),
     (
         "keras_meta.allocator",
         "keras_meta.arrays",

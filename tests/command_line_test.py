@@ -113,9 +113,9 @@ def test_predict_decodes_each_picture_once(capsys, pictures, monkeypatch):
     decoded = []
     whole = encoded_images.decode_picture
 
-    def counting(file, name):
+    def counting(file, name, *options):
         decoded.append(name)
-        return whole(file, name)
+        return whole(file, name, *options)
 
     monkeypatch.setattr(encoded_images, "decode_picture", counting)
     query = pictures / "query0.png"

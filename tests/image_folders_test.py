@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_meta.data.encoded_images import EncodedImages, read_picture
+from keras_meta.data.episodes import episode_dataset
 from keras_meta.data.image_folders import load_image_folder
 from keras_meta.preprocessing import Preprocessing
 
@@ -275,6 +276,38 @@ class TestFolders:
     def test_channels_and_ink_reach_the_preprocessing(self, folder):
         images, _ = load_image_folder(folder, size=8, channels=1, ink=True)
         assert images.preprocessing == Preprocessing(8, channels=1, ink=True)
+
+    def test_a_whole_preprocessing_is_that_of_the_pictures(self, folder):
+        prepare = Preprocessing(
+            (8, 6), 3, interpolation="bicubic", value_range=(-1, 1)
+        )
+        images, labels = load_image_folder(folder, preprocessing=prepare)
+        assert images.preprocessing == prepare
+        np.testing.assert_array_equal(
+            images.numpy([0]), prepare([np.asarray(noise(2))])
+        )
+        assert images.numpy().min() < 0
+        # Episodes have that range too.
+        episodes = episode_dataset(
+            images, labels, way=2, shot=1, queries=0, seed=0
+        )
+        (episode, _), *_ = episodes.take(1)
+        assert episode["support_x"].numpy().min() < 0
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {},
+            {"channels": 1},
+            {"size": 8, "preprocessing": Preprocessing(8)},
+            {"ink": False, "preprocessing": Preprocessing(8)},
+            {"preprocessing": 8},
+        ],
+        ids=str,
+    )
+    def test_a_size_or_a_preprocessing_is_needed(self, folder, given):
+        with pytest.raises(ValueError, match="`size`.*`preprocessing` instead"):
+            load_image_folder(folder, **given)
 
     def test_a_missing_folder_is_an_error(self, folder):
         with pytest.raises(ValueError, match="existing folder. Received: pat"):

@@ -57,6 +57,15 @@ def test_episodes_are_drawn_from_it(folders):
     assert episode["query_x"].shape == (5, 20, 20, 3)
 
 
+def test_a_whole_preprocessing_is_that_of_the_photographs(folders):
+    prepare = km.Preprocessing(12, 3, value_range=(0, 255))
+    examples, _ = km.data.load_mini_imagenet(
+        folders / "by_class", "test", preprocessing=prepare
+    )
+    assert examples.preprocessing == prepare
+    assert examples.numpy().max() == pytest.approx(19)
+
+
 def test_a_folder_of_neither_layout_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="must hold mini-ImageNet"):
         km.data.load_mini_imagenet(tmp_path, "train")

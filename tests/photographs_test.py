@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import keras_meta as km
-from benchmarks import photos
+from benchmarks import large_photos, photos
 from zoo import evaluate, photographs
+from zoo import pictures as zoo_pictures
 from zoo.recipes.recipe import Evaluation
 from zoo.streams import Photographs
 
@@ -156,6 +157,37 @@ def test_photographs_are_embedded_once_and_measured_the_same(stamps):
     assert 20 < found < 100
 
 
+@pytest.mark.parametrize("value_range", [(0, 1), (-1, 1), (0, 255)])
+def test_a_figure_shows_the_pictures_of_any_range(
+    value_range, stamps, tmp_path, monkeypatch
+):
+    prepare = km.Preprocessing(8, 3, value_range=value_range)
+    model = km.models.PrototypicalNetwork(
+        keras.Sequential([keras.layers.GlobalAveragePooling2D()]),
+        preprocessing=prepare,
+    )
+    pictures, labels = photographs.load("tuxpaint", stamps)
+    source = km.data.EncodedImages(pictures, prepare)
+    episodes = km.data.episode_dataset(
+        source, labels, way=5, shot=1, queries=1, seed=0
+    )
+    figures = []
+
+    def save(figure, path):
+        figures.append(figure)
+        return path
+
+    monkeypatch.setattr(zoo_pictures.plots, "save_figure", save)
+    written = zoo_pictures.draw(model, episodes.batch(1), tmp_path)
+    assert [path.name for path in written] == ["episode.png", "embeddings.png"]
+    plain = km.data.EncodedImages(pictures, km.Preprocessing(8, 3))
+    shown = [axes.images[0].get_array() for axes in figures[0].axes]
+    assert len(shown) == 10
+    for image in shown:
+        gaps = np.abs(plain.numpy() - image).max(axis=(1, 2, 3))
+        assert gaps.min() < 1e-5
+
+
 @pytest.mark.parametrize(
     "fields, match",
     [
@@ -198,3 +230,52 @@ def test_the_benchmark_measures_both_methods(stamps):
                 for episode in photos.episodes(embeddings, labels, 5, 5)
             ]
             assert low <= np.mean(shares) <= high, name
+
+
+def test_the_benchmark_measures_confidence():
+    model = km.models.PrototypicalNetwork(keras.layers.Identity())
+    rng = np.random.default_rng(0)
+    labels = np.repeat([*"abcdefg"], 12)
+    centres = np.repeat(rng.normal(size=(7, 8)), 12, axis=0)
+    easy = (3 * centres + rng.normal(size=(84, 8))).astype("float32")
+    found = photos.confidence(model, easy, labels, 8)
+    assert found["accuracy"] > 0.95 and found["novelty_auroc"] > 0.9
+    assert 0 <= found["calibrated_error"] < 0.1
+    noise = rng.normal(size=(84, 8)).astype("float32")
+    found = photos.confidence(model, noise, labels, 8)
+    assert found["accuracy"] < 0.5 and 0.3 < found["novelty_auroc"] < 0.7
+    # Euclidean distances of noise are far too sure.
+    assert found["calibrated_error"] < found["error"]
+
+
+def test_photographs_are_enlarged_and_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_photos, "WIDTH", 1800)
+    monkeypatch.setattr(large_photos, "HEIGHT", 1500)
+    rng = np.random.default_rng(0)
+    pairs = []
+    for label in large_photos.CLASSES:
+        colour = rng.integers(50, 200, 3)
+        for _ in range(11):
+            noise = rng.integers(-40, 41, (6, 6, 3))
+            file = io.BytesIO()
+            pixels = (colour + noise).astype("uint8")
+            Image.fromarray(pixels).save(file, "png")
+            pairs.append((file.getvalue(), label))
+    monkeypatch.setattr(
+        photographs, "load", lambda *_: zip(*pairs, strict=True)
+    )
+    files, labels = large_photos.write(tmp_path, None)
+    assert len(files) == len(labels) == 40
+    assert all(f.name.startswith(n) for f, n in zip(files, labels, strict=True))
+    prepare = km.Preprocessing(16, 3)
+    model = km.models.PrototypicalNetwork(
+        keras.Sequential([keras.layers.GlobalAveragePooling2D()])
+    )
+    model.encoder.build((None, 16, 16, 3))
+    images = [
+        large_photos.decode(files, kind, 40)[0]
+        for kind in (prepare, large_photos.Whole(prepare))
+    ]
+    changed = large_photos.compare(model, *images)
+    assert changed["agree"] > 0.9 and changed["images"] < 0.005
+    assert 0 < changed["probabilities"] < 0.05

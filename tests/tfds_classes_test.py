@@ -117,6 +117,15 @@ def test_channels_and_ink_reach_the_preprocessing(load):
     assert images.preprocessing == Preprocessing(8, channels=1, ink=True)
 
 
+def test_a_whole_preprocessing_is_that_of_the_pictures(load):
+    prepare = Preprocessing(6, 3, interpolation="bilinear", value_range=(-1, 1))
+    images, _ = load("train", size=None, preprocessing=prepare)
+    assert images.preprocessing == prepare
+    assert -1 <= images.numpy().min() < -0.1
+    with pytest.raises(ValueError, match="`preprocessing` instead. Received"):
+        load("train", size=8, preprocessing=prepare)
+
+
 def test_a_published_split_is_a_mapping(load):
     classes = {"base": NAMES[:3], "novel": NAMES[5:7]}
     assert set(load("base", classes=classes)[1]) == set(NAMES[:3])

@@ -99,6 +99,10 @@ def _of_one_task(model, inputs, query_y, method):
     drawn["query_y"] = query_y
     # Descriptions and points are no pictures.
     has_pictures = drawn["support_x"].ndim == 4
+    if has_pictures and hasattr(model.preprocessing, "unscaled"):
+        # The network may take other values than those of a picture.
+        for key in ("support_x", "query_x"):
+            drawn[key] = model.preprocessing.unscaled(drawn[key])
     figures = {}
     if has_pictures:
         predictions = model.infer(task, inputs["query_x"])

@@ -180,9 +180,10 @@ def _read(files, model, skip):
     One at a time, so that only small pictures are held together.
     """
     read, images, errors = [], [], []
+    shrinkage = getattr(model.preprocessing, "shrinkage", None)
     for file in files:
         try:
-            picture = km.data.read_picture(file)
+            picture = km.data.read_picture(file, shrinkage)
             images.append(model.preprocessing([picture])[0])
             read.append(file)
         except ValueError as error:

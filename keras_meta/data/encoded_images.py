@@ -4,9 +4,9 @@ import io
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from keras_meta.arrays import picture_pixels
+from keras_meta.pictures import open_picture, picture_pixels
+from keras_meta.preprocessing import Preprocessing
 
 
 class EncodedImages:
@@ -31,7 +31,7 @@ class EncodedImages:
 
     Example:
 
-    >>> from keras_meta.preprocessing import Preprocessing
+    >>> from PIL import Image
     >>> file = io.BytesIO()
     >>> Image.new("1", (105, 105), 1).save(file, "png")
     >>> images = EncodedImages([file.getvalue()] * 3, Preprocessing(28))
@@ -117,18 +117,46 @@ class EncodedImages:
         return images
 
     def _decode(self, index):
-        picture = self.pictures[index]
+        picture, shrinkage = self.pictures[index], self.preprocessing.shrinkage
         if isinstance(picture, bytes):
-            return decode_picture(io.BytesIO(picture), f"picture {index}")
-        return read_picture(picture)
+            name = f"picture {index}"
+            return decode_picture(io.BytesIO(picture), name, shrinkage)
+        return read_picture(picture, shrinkage)
 
 
-def read_picture(path):
+def loader_preprocessing(size, channels, ink, preprocessing):
+    """The preprocessing of a loader, given as a whole or by its parts.
+
+    Args:
+        size, channels, ink: As for `Preprocessing`; None for what was not
+            given. By default pictures are RGB and no drawings.
+        preprocessing: A `Preprocessing` instead, or None.
+
+    Raises:
+        ValueError: If both or neither are given.
+    """
+    parts = {"size": size, "channels": channels, "ink": ink}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    if preprocessing is None and size is not None:
+        return Preprocessing(**{"channels": 3, **parts})
+    if parts or not isinstance(preprocessing, Preprocessing):
+        raise ValueError(
+            "A loader must be given a `size`, with `channels` and `ink` if "
+            "wanted, or a `keras_meta.Preprocessing` as `preprocessing` "
+            f"instead. Received: preprocessing={preprocessing!r} and {parts}"
+        )
+    return preprocessing
+
+
+def read_picture(path, shrinkage=None):
     """Reads one picture file as 8-bit grey, RGB or RGBA.
 
     Args:
         path: Path of a file in any format that Pillow reads. Of an
             animation, the first frame counts.
+        shrinkage: Optional `Preprocessing.shrinkage`: a photograph of which
+            that preprocessing needs few pixels is decoded smaller, which is
+            quicker and takes less memory. None keeps all pixels.
 
     Returns:
         uint8 array `(height, width, channels)` with 1, 3 or 4 channels, the
@@ -136,17 +164,19 @@ def read_picture(path):
 
     Raises:
         ValueError: If the file is missing, is no picture, is truncated or
-            corrupt, or has more than 16 bits per value.
+            corrupt, has more than 16 bits per value, or more pixels than
+            `PIL.Image.MAX_IMAGE_PIXELS`: 89 million, unless you set it.
     """
-    return decode_picture(path, f"'{path}'")
+    return decode_picture(path, f"'{path}'", shrinkage)
 
 
-def decode_picture(file, name):
+def decode_picture(file, name, shrinkage=None):
     """Decodes one picture; see `read_picture`.
 
     Args:
-        file: Path, or binary file object.
+        file: Path, or binary file object in memory.
         name: Name of the picture, for the error.
+        shrinkage: As for `read_picture`.
 
     Returns:
         uint8 array `(height, width, channels)` with 1, 3 or 4 channels.
@@ -155,12 +185,16 @@ def decode_picture(file, name):
         ValueError: If it cannot be decoded.
     """
     try:
-        with Image.open(file) as image:
-            return picture_pixels(image)
+        with open_picture(file) as image:
+            return picture_pixels(image, shrinkage)
     # What a broken file raises depends on its format and on where it broke:
-    # OSError, SyntaxError, EOFError, struct.error, DecompressionBombError ...
+    # OSError, SyntaxError, EOFError, struct.error ...
     except Exception as error:
+        reason = str(error)
+        # Our own say enough.
+        if type(error) is not ValueError:
+            reason = f"{type(error).__name__}: {error}"
         raise ValueError(
             "A picture must be a whole file that Pillow can decode. "
-            f"Received: {name} ({type(error).__name__}: {error})"
+            f"Received: {name} ({reason})"
         ) from error

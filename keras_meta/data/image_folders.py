@@ -8,8 +8,12 @@ import warnings
 import numpy as np
 
 from keras_meta.arrays import is_missing
-from keras_meta.data.encoded_images import EncodedImages, read_picture
-from keras_meta.preprocessing import Preprocessing
+from keras_meta.data.encoded_images import (
+    EncodedImages,
+    loader_preprocessing,
+    read_picture,
+)
+from keras_meta.pictures import HEIC_HINT
 
 EXTENSIONS = (
     ".bmp",
@@ -42,7 +46,13 @@ SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
 
 def load_image_folder(
-    path, size, channels=3, ink=False, table=None, check=True
+    path,
+    size=None,
+    channels=None,
+    ink=None,
+    table=None,
+    check=True,
+    preprocessing=None,
 ):
     """Loads labelled pictures from files.
 
@@ -60,26 +70,31 @@ def load_image_folder(
 
     Args:
         path: The folder.
-        size: Positive integer, or a pair `(height, width)`: pixels.
-        channels: 1 (grey) or 3 (RGB).
+        size: Positive integer, or a pair `(height, width)`: pixels. None if
+            there is a `preprocessing`.
+        channels: 1 (grey) or 3 (RGB), the default.
         ink: Whether the pictures are drawings, wanted as bright ink on a
-            dark ground (see `Preprocessing`).
+            dark ground (see `Preprocessing`); False by default.
         table: Path of a CSV file (or TSV, with that extension) of two
             columns, file and label, with or without a header; or a sequence
             of such pairs, or a DataFrame. Files are relative to `path`.
         check: Whether to decode every picture once, now, so that broken
             files are found before the training and not during it.
+        preprocessing: A `Preprocessing` instead of `size`, `channels` and
+            `ink`, such as `model.preprocessing`, which knows the
+            interpolation and the range of values too.
 
     Returns:
         Pair `(examples, labels)`: `EncodedImages` of the shape
         `(n, *size, channels)`, and an array `(n,)` of str.
 
     Raises:
-        ValueError: For a missing, empty or one-class folder, a class folder
-            without pictures, a table that is malformed or names a file twice
-            or a missing one, and, if `check`, for broken pictures.
+        ValueError: For a `size` and a `preprocessing` or neither, a missing,
+            empty or one-class folder, a class folder without pictures, a
+            table that is malformed or names a file twice or a missing one,
+            and, if `check`, for broken pictures.
     """
-    preprocessing = Preprocessing(size=size, channels=channels, ink=ink)
+    preprocessing = loader_preprocessing(size, channels, ink, preprocessing)
     folder = pathlib.Path(path)
     if not folder.is_dir():
         raise ValueError(
@@ -98,7 +113,7 @@ def load_image_folder(
             f"Received: path='{path}' with the classes {classes}"
         )
     if check:
-        _check_pictures(files)
+        _check_pictures(files, preprocessing.shrinkage)
     return EncodedImages(files, preprocessing), labels
 
 
@@ -142,8 +157,7 @@ def _pairs_of_folders(folder):
         warnings.warn(
             "Only files directly inside a class folder are taken, of the kinds "
             f"{', '.join(e[1:] for e in EXTENSIONS)}. Convert other pictures "
-            "first: a photo program exports HEIC as JPEG, and so does "
-            f"`magick in.heic out.jpg`. Ignored: {_first_few(ignored)}",
+            f"first: {HEIC_HINT}. Ignored: {_first_few(ignored)}",
             stacklevel=3,
         )
     return pairs
@@ -214,9 +228,10 @@ def _is_header(folder, field):
     return not pathlib.Path(field).suffix and not (folder / field).is_file()
 
 
-def _check_pictures(files):
+def _check_pictures(files, shrinkage):
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        errors = [error for error in pool.map(_error, files) if error]
+        errors = pool.map(lambda file: _error(file, shrinkage), files)
+        errors = [error for error in errors if error]
     if errors:
         raise ValueError(
             "Every picture must be a whole file that Pillow can decode; "
@@ -226,10 +241,10 @@ def _check_pictures(files):
         )
 
 
-def _error(file):
+def _error(file, shrinkage):
     """Why a file cannot be decoded, or None."""
     try:
-        read_picture(file)
+        read_picture(file, shrinkage)
     except ValueError as error:
         return f"'{file}' ({error.__cause__})"
 

@@ -15,7 +15,9 @@ NAMES = {
 SIZE = 84
 
 
-def load_mini_imagenet(directory, split, size=SIZE, check=False):
+def load_mini_imagenet(
+    directory, split, size=None, check=False, preprocessing=None
+):
     """Loads photographs of mini-ImageNet (Vinyals et al. 2016).
 
     100 classes of 600 photographs, which no package may redistribute; the
@@ -31,8 +33,11 @@ def load_mini_imagenet(directory, split, size=SIZE, check=False):
     Args:
         directory: The folder.
         split: `"train"`, `"validation"` or `"test"`.
-        size: Positive integer: pixels of each side; 84 in the papers.
+        size: Positive integer: pixels of each side; by default 84, as in the
+            papers.
         check: Whether to decode every photograph once, now: see
+            `load_image_folder`.
+        preprocessing: A `Preprocessing` instead of `size`: see
             `load_image_folder`.
 
     Returns:
@@ -46,7 +51,9 @@ def load_mini_imagenet(directory, split, size=SIZE, check=False):
     """
     check_choice("split", split, tuple(CLASSES))
     folder = pathlib.Path(directory)
-    options = dict(size=size, channels=3, check=check)
+    if preprocessing is None and size is None:
+        size = SIZE
+    options = dict(size=size, check=check, preprocessing=preprocessing)
     for name in NAMES[split]:
         if (folder / name).is_dir():
             found = load_image_folder(folder / name, **options)

@@ -3,8 +3,10 @@
 import numpy as np
 
 from keras_meta.checks import check_choice, check_integer, check_number
-from keras_meta.data.encoded_images import EncodedImages
-from keras_meta.preprocessing import Preprocessing
+from keras_meta.data.encoded_images import (
+    EncodedImages,
+    loader_preprocessing,
+)
 
 PARTS = ("train", "validation", "test")
 
@@ -12,9 +14,9 @@ PARTS = ("train", "validation", "test")
 def load_tfds(
     name,
     class_split,
-    size,
-    channels=3,
-    ink=False,
+    size=None,
+    channels=None,
+    ink=None,
     fractions=(0.64, 0.16, 0.20),
     seed=0,
     classes=None,
@@ -22,6 +24,7 @@ def load_tfds(
     data_dir=None,
     image_key="image",
     label_key="label",
+    preprocessing=None,
 ):
     """Loads the pictures of some of the classes of a TFDS data set.
 
@@ -40,10 +43,11 @@ def load_tfds(
             version where wanted.
         class_split: `"train"`, `"validation"` or `"test"`, or a key of
             `classes`.
-        size: Positive integer, or a pair `(height, width)`: pixels.
-        channels: 1 (grey) or 3 (RGB).
+        size: Positive integer, or a pair `(height, width)`: pixels. None if
+            there is a `preprocessing`.
+        channels: 1 (grey) or 3 (RGB), the default.
         ink: Whether the pictures are drawings, wanted as bright ink on a
-            dark ground (see `Preprocessing`).
+            dark ground (see `Preprocessing`); False by default.
         fractions: Shares of the classes in `"train"`, `"validation"` and
             `"test"`; they sum to 1.
         seed: Integer in `[0, 2**32)`: which classes go where.
@@ -53,6 +57,9 @@ def load_tfds(
         data_dir: Where the data sets are; None for the default of TFDS.
         image_key: The feature that holds the picture.
         label_key: The feature that holds the class.
+        preprocessing: A `Preprocessing` instead of `size`, `channels` and
+            `ink`, such as `model.preprocessing`, which knows the
+            interpolation and the range of values too.
 
     Returns:
         Pair `(examples, labels)`: `EncodedImages` of the shape
@@ -62,12 +69,13 @@ def load_tfds(
         ValueError: If the data set lacks such features, for an unknown
             `class_split`, `fractions` that do not sum to 1, a `seed` out of
             range, `classes` that overlap or that the data set lacks, a part
-            of fewer than two classes, or a split with unlabelled examples.
+            of fewer than two classes, a split with unlabelled examples, or a
+            `size` and a `preprocessing` or neither.
     """
     # Imported here, because it is slow.
     import tensorflow_datasets as tfds
 
-    preprocessing = Preprocessing(size=size, channels=channels, ink=ink)
+    preprocessing = loader_preprocessing(size, channels, ink, preprocessing)
     features = tfds.builder(name, data_dir=data_dir).info.features
     _check_features(name, features, image_key, label_key)
     int2str = features[label_key].int2str

@@ -40,7 +40,8 @@ def plot_episode(episode, probabilities=None, class_names=None, max_queries=15):
     Args:
         episode: Dict of the arrays of one task, without the tasks axis:
             `support_x (support, height, width, channels)`, values in `[0, 1]`
-            (or integers 0 to 255), 1 or 3 channels; `support_y (support,
+            (or integers 0 to 255), 1 or 3 channels; values of another range
+            come back by `Preprocessing.unscaled`; `support_y (support,
             way)`, one-hot; `query_x`, like `support_x`; and, optionally,
             `query_y (query, way)`, one-hot.
         probabilities: Array `(query, way)` in `[0, 1]`: the predictions.

@@ -15,10 +15,16 @@ whose file is checked by its SHA-256 sum and converted without PyTorch.
 `gcompris` are photographs of birds, fish, mammals, monuments, tools and
 windmills from the Debian package `gcompris-qt-data`: six classes, of which an
 episode has five, and 158 photographs, which all episodes share. The interval is
-that of drawing episodes from these. They are everyday things of the kind that
-ImageNet shows. Expect less, which was not measured here, where ImageNet says
-little: at the texture of industrial surfaces, at medical or aerial pictures, at
-drawings, and at look-alike classes that differ in small details."""
+that of drawing episodes from these. In 300 episodes of 5-way 5-shot the expected
+calibration error was 3.7%, and 2.0% after `fit(..., calibrate=True)`; `novelty`
+told queries of the sixth class from the others with an AUROC of 0.896, and
+refused 43.8% of them where 5% of the others were lost (`python -m
+benchmarks.photos`; benchmarks/README.md has the intervals).
+
+All are everyday things of the kind that ImageNet shows. Expect less, which was
+not measured here, where ImageNet says little: at the texture of industrial
+surfaces, at medical or aerial pictures, at drawings, and at look-alike classes
+that differ in small details."""
 
 
 def _model():
