@@ -180,6 +180,34 @@ def test_predict_names_files_that_are_ignored(capsys, pictures, flags):
     assert "letter1/photo.heic'" in err and "Thumbs.db" not in err
 
 
+def test_pictures_get_the_range_of_values_of_their_model_once(
+    capsys, pictures
+):
+    model = zoo.load(NAME)
+    model.preprocessing = km.Preprocessing(28, ink=True, value_range=(0, 255))
+    model.save_to_preset(pictures / "preset")
+    code, out, err = run(
+        capsys,
+        "predict",
+        pictures / "preset",
+        "--support",
+        pictures / "support",
+        "--query",
+        pictures / "query0.png",
+        "--json",
+    )
+    assert code == 0, err
+    (row,) = json.loads(out)
+    support, labels = km.data.load_image_folder(
+        pictures / "support", size=28, channels=1, ink=True
+    )
+    classifier = km.FewShotClassifier(model).fit(support.numpy(), labels)
+    query = km.data.read_picture(pictures / "query0.png")
+    expected = classifier.predict_proba([query])[0]
+    for name, probability in zip(classifier.classes_, expected, strict=True):
+        assert abs(row["probabilities"][name] - probability) < 1e-4
+
+
 def test_a_fitted_classifier_predicts_folders_as_a_table(capsys, pictures):
     support, mine = pictures / "support", pictures / "mine"
     # A class may have one picture.

@@ -175,16 +175,19 @@ def _pictures(query):
 
 
 def _read(files, model, skip):
-    """The files that can be read, and their pictures as the model takes them.
+    """The files that can be read, and their pictures of the model's size.
 
-    One at a time, so that only small pictures are held together.
+    One at a time, so that only small pictures are held together. They are in
+    [0, 1]: the classifier gives them the model's range of values.
     """
     read, images, errors = [], [], []
+    # A preprocessing of the user's own need not have these.
     shrinkage = getattr(model.preprocessing, "shrinkage", None)
+    unscaled = getattr(model.preprocessing, "unscaled", lambda image: image)
     for file in files:
         try:
             picture = km.data.read_picture(file, shrinkage)
-            images.append(model.preprocessing([picture])[0])
+            images.append(unscaled(model.preprocessing([picture])[0]))
             read.append(file)
         except ValueError as error:
             errors.append(str(error))

@@ -12,3 +12,4 @@ SNELL = "Snell, Swersky and Zemel, Prototypical Networks for Few-shot Learning, 
 SANTORO = "Santoro, Bartunov, Botvinick, Wierstra and Lillicrap, Meta-Learning with Memory-Augmented Neural Networks, ICML 2016"
 MUNKHDALAI = "Munkhdalai and Yu, Meta Networks, ICML 2017"
 RAVI = "Ravi and Larochelle, Optimization as a Model for Few-Shot Learning, ICLR 2017"
+TRIANTAFILLOU = "Triantafillou, Zhu, Dumoulin, Lamblin, Evci, Xu, Goroshin, Gelada, Swersky, Manzagol and Larochelle, Meta-Dataset: A Dataset of Datasets for Learning to Learn from Few Examples, ICLR 2020"
