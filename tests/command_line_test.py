@@ -180,9 +180,7 @@ def test_predict_names_files_that_are_ignored(capsys, pictures, flags):
     assert "letter1/photo.heic'" in err and "Thumbs.db" not in err
 
 
-def test_pictures_get_the_range_of_values_of_their_model_once(
-    capsys, pictures
-):
+def test_pictures_get_the_range_of_values_of_their_model_once(capsys, pictures):
     model = zoo.load(NAME)
     model.preprocessing = km.Preprocessing(28, ink=True, value_range=(0, 255))
     model.save_to_preset(pictures / "preset")
