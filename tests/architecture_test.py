@@ -19,6 +19,7 @@ RANKS = [
         "keras_meta.allocator",
         "keras_meta.arrays",
         "keras_meta.checks",
+        "keras_meta.open_shapes",
         "keras_meta.resizing",
         "keras_meta.torch_weights",
     ),

@@ -12,6 +12,8 @@ FILES = {
     "glyph_descriptions_test",
     "glyphs_test",
     "gradient_family_benchmark_test",
+    "graph_ink_test",
+    "graph_preprocessing_test",
     "interrupts_test",
     "litert_test",
     "memory_family_benchmark_test",

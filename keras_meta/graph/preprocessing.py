@@ -2,8 +2,14 @@
 
 import tensorflow as tf
 
+from keras_meta.graph.ink import block_means, drawing, has_training_look
+from keras_meta.graph.ordering import median
 from keras_meta.graph.resizing import resize
+from keras_meta.ink import SMALLEST
 from keras_meta.preprocessing import LUMA
+
+# Drawings that are cleaned at once, which bounds the memory.
+AT_ONCE = 4
 
 
 def prepare(preprocessing, pictures):
@@ -17,11 +23,51 @@ def prepare(preprocessing, pictures):
     Returns:
         float32 `(n, *size, channels)` in its `value_range`.
     """
-    images = _resized(preprocessing, _unit_range(pictures))
+    images = _prepared(preprocessing, pictures)
     low, high = preprocessing.value_range
     if (low, high) == (0, 1):
         return images
     return low + (high - low) * images
+
+
+def _prepared(preprocessing, pictures):
+    """Images in `[0, 1]`; drawings in photographs are cleaned."""
+
+    def resized():
+        return _resized(preprocessing, _unit_range(_scaled(pictures)))
+
+    def cleaned():
+        return tf.map_fn(
+            lambda picture: _prepared_drawing(preprocessing, picture),
+            pictures,
+            parallel_iterations=AT_ONCE,
+            fn_output_signature=tf.TensorSpec(preprocessing.shape),
+        )
+
+    most = max(*preprocessing.size, SMALLEST)
+    sizes = pictures.shape[1:3]
+    if not preprocessing.ink or (
+        sizes.is_fully_defined() and max(sizes) <= most
+    ):
+        return resized()
+    large = tf.reduce_max(tf.shape(pictures)[1:3]) > most
+    return tf.cond(large, cleaned, resized)
+
+
+def _prepared_drawing(preprocessing, picture):
+    """A picture, which is cleaned if it is no scan."""
+    picture = _unit_range(block_means(picture))
+    image = tf.cond(
+        has_training_look(picture),
+        lambda: _resized(preprocessing, picture[None]),
+        lambda: _resized(preprocessing, drawing(picture)[None, ..., None]),
+    )
+    return image[0]
+
+
+def _scaled(pictures):
+    """uint8 as float32 in `[0, 1]`."""
+    return tf.cast(pictures, "float32") / 255
 
 
 def _resized(preprocessing, images):
@@ -41,9 +87,8 @@ def _recoloured(images, channels):
     return images * tf.ones(3)
 
 
-def _unit_range(pictures):
-    """uint8 pictures as float32 in `[0, 1]`; transparency shows white."""
-    images = tf.cast(pictures, "float32") / 255
+def _unit_range(images):
+    """Pictures in `[0, 1]` without alpha: what is transparent shows white."""
     channels = images.shape[-1]
     if channels == 4:
         return _on_white(images)
@@ -78,17 +123,3 @@ def invert_bright_ground(images):
     )
     bright = median(border) > 0.5
     return tf.where(bright[:, None, None, None], 1 - images, images)
-
-
-def median(values):
-    """The median of each row, as NumPy takes it.
-
-    Args:
-        values: float32 `(..., n)`; n may be open.
-
-    Returns:
-        float32 `(...)`.
-    """
-    size = values.shape[-1] or tf.shape(values)[-1]
-    ordered = tf.sort(values, axis=-1)
-    return (ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2

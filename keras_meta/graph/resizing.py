@@ -6,7 +6,7 @@ from keras_meta import resizing
 
 
 def _bilinear(x):
-    return tf.maximum(0.0, 1 - tf.abs(x))
+    return tf.maximum(1 - tf.abs(x), 0)
 
 
 def _bicubic(x):
