@@ -57,6 +57,8 @@ TESTS = {
         "test_a_fitted_classifier_predicts_folders_as_a_table",
         "test_a_plain_keras_model_is_no_classifier_and_is_exported",
         "test_a_process_of_its_own_writes_no_startup_lines",
+        "test_export_takes_pictures_of_any_size",
+        "test_export_writes_a_file_for_phones",
         "test_export_writes_a_saved_model_once",
         "test_plot_draws_what_a_model_has",
         "test_train_writes_a_preset_that_loads",

@@ -232,12 +232,17 @@ def predict_command(options):
 
 
 def export_command(options):
-    """Writes a SavedModel, which learns inside its graph if the model does."""
+    """Writes a file that learns inside its graph if the model does."""
     zoo.preset_directory(options.name)
     filter_startup_lines()
     from zoo import exports
 
-    signatures = exports.export(zoo.load(options.name), options.directory)
+    signatures = exports.export(
+        zoo.load(options.name),
+        options.directory,
+        options.format,
+        options.preprocessing,
+    )
     print(f"Wrote {options.directory}, with {signatures}")
 
 

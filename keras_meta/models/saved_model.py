@@ -71,32 +71,7 @@ def say_what_was_saved(signatures, path):
 
 def _signatures(model, preprocessing):
     """Concrete functions by name, with every size open but an example's."""
-
-    def spec(key):
-        if takes_pictures(key):
-            return tf.TensorSpec((None,) * 5, "uint8", key)
-        shape = (None, None, *model.example_shapes[key])
-        return tf.TensorSpec(shape, name=key)
-
-    # Traced once: it is large where drawings are cleaned.
-    @tf.function(
-        input_signature=[tf.TensorSpec((None,) * 4, "uint8")], autograph=False
-    )
-    def prepared(pictures):
-        return prepare(model.preprocessing, pictures)
-
-    def takes_pictures(key):
-        # The support of a zero-shot model is no pictures.
-        shape = model.example_shapes[key]
-        return preprocessing and shape == model.preprocessing.shape
-
-    def examples(key, given):
-        if not takes_pictures(key):
-            return given
-        sizes = tf.shape(given)
-        merged = tf.reshape(given, tf.concat([[-1], sizes[2:]], 0))
-        images = prepared(merged)
-        return tf.reshape(images, (sizes[0], sizes[1], *images.shape[1:]))
+    spec, examples = _example_inputs(model, preprocessing)
 
     support = {
         "support_x": spec("support_x"),
@@ -137,3 +112,42 @@ def _signatures(model, preprocessing):
         "adapt": adapted,
         "infer": trace(infer, {**query, **parts}),
     }
+
+
+def _example_inputs(model, preprocessing):
+    """What the signatures take as examples, and what they make of it.
+
+    Args:
+        model, preprocessing: As for `export`.
+
+    Returns:
+        Functions `key -> tf.TensorSpec` and `(key, tensor) -> examples`.
+    """
+
+    # Traced once: it is large where drawings are cleaned.
+    @tf.function(
+        input_signature=[tf.TensorSpec((None,) * 4, "uint8")], autograph=False
+    )
+    def prepared(pictures):
+        return prepare(model.preprocessing, pictures)
+
+    def takes_pictures(key):
+        # The support of a zero-shot model is no pictures.
+        shape = model.example_shapes[key]
+        return preprocessing and shape == model.preprocessing.shape
+
+    def spec(key):
+        if takes_pictures(key):
+            return tf.TensorSpec((None,) * 5, "uint8", key)
+        shape = (None, None, *model.example_shapes[key])
+        return tf.TensorSpec(shape, name=key)
+
+    def examples(key, given):
+        if not takes_pictures(key):
+            return given
+        sizes = tf.shape(given)
+        merged = tf.reshape(given, tf.concat([[-1], sizes[2:]], 0))
+        images = prepared(merged)
+        return tf.reshape(images, (sizes[0], sizes[1], *images.shape[1:]))
+
+    return spec, examples
