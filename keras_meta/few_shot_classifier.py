@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from keras_meta import classifier_files, novelty, presets
 from keras_meta.calibration import fit_temperature, tempered
+from keras_meta.classifier_litert import LiteRTExport
 from keras_meta.data.labels import class_codes, label_array
 from keras_meta.left_out import left_out
 from keras_meta.preprocessing import Preprocessing, to_unit_range
@@ -26,7 +27,7 @@ CHUNK = 512
 PAIRS = 2**16
 
 
-class FewShotClassifier(ClassifierMixin, BaseEstimator):
+class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
     """Learns your classes from a few images each and keeps your labels.
 
     It is an estimator of scikit-learn: it works in a `Pipeline`, in

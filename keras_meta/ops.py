@@ -76,6 +76,9 @@ def batch_apply(module, inputs, training=False):
     """
     tasks, examples = ops.shape(inputs)[:2]
     merged = ops.reshape(inputs, (-1, *inputs.shape[2:]))
+    if isinstance(module, keras.Sequential) and not module.built:
+        # By itself it would keep the size of its first batch as its input.
+        module.build((None, *inputs.shape[2:]))
     with merged_tasks(tasks), uncast_inputs(module, merged.shape):
         outputs = module(merged, training=training)
     # Not -1, which cannot be inferred without examples.

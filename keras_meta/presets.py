@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_meta import pretrained_weights
+from keras_meta.open_shapes import open_sizes
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -111,6 +112,8 @@ def load(directory):
     config = read_json(directory / CONFIG)
     # What a config or weights raise depends on where they are damaged.
     try:
+        # Older presets have the sizes of the batch that built them.
+        config = open_sizes(config)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         if not isinstance(model, keras.Model):
             raise ValueError(f"it holds a {type(model).__name__}, no model")
@@ -164,7 +167,7 @@ def write_model(model, folder, weights_from=None):
     # How it was compiled is the recipe's business; a copy that never was has
     # no optimizer that would be saved with the weights.
     config.pop("compile_config", None)
-    write_json(folder / CONFIG, config)
+    write_json(folder / CONFIG, open_sizes(config))
     # Rebuilt from the file, so that what is written is what loads.
     try:
         bare = keras.saving.deserialize_keras_object(

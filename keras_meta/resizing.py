@@ -50,7 +50,7 @@ def resize(images, size, interpolation="area"):
     if images.shape[1:3] == tuple(size):
         return images
     rows, columns = (
-        _weights(old, new, interpolation).astype(images.dtype)
+        weights(old, new, interpolation).astype(images.dtype)
         for old, new in zip(images.shape[1:3], size, strict=True)
     )
     # (n, h, w, c): rows first, then columns, each one matrix product.
@@ -59,17 +59,25 @@ def resize(images, size, interpolation="area"):
     return np.ascontiguousarray(np.moveaxis(images, 1, 3))
 
 
-def _weights(old, new, interpolation):
-    """Matrix `(new, old)` whose rows are the weights of the new pixels."""
+def weights(old, new, interpolation):
+    """The matrix that resizes one axis.
+
+    Args:
+        old, new: Its pixels before and after, positive integers.
+        interpolation: A name of `INTERPOLATIONS`.
+
+    Returns:
+        float64 `(new, old)` whose rows are the weights of the new pixels.
+    """
     pixels = np.arange(old)
     if interpolation == "area":
         edges = np.arange(new + 1) * (old / new)
         overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(
             edges[:-1, None], pixels
         )
-        weights = np.maximum(overlap, 0)
+        shares = np.maximum(overlap, 0)
     else:
         centres = (np.arange(new)[:, None] + 0.5) * (old / new)
         distances = (pixels + 0.5 - centres) / max(1, old / new)
-        weights = KERNELS[interpolation](distances)
-    return weights / weights.sum(axis=1, keepdims=True)
+        shares = KERNELS[interpolation](distances)
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -20,6 +20,7 @@ RANKS = [
         "keras_meta.allocator",
         "keras_meta.arrays",
         "keras_meta.checks",
+        "keras_meta.open_shapes",
         "keras_meta.resizing",
         "keras_meta.torch_weights",
     ),
@@ -37,7 +38,12 @@ RANKS = [
         "keras_meta.distances",
         "keras_meta.preprocessing",
     ),
-    ("keras_meta.data", "keras_meta.layers", "keras_meta.metrics"),
+    (
+        "keras_meta.data",
+        "keras_meta.graph",
+        "keras_meta.layers",
+        "keras_meta.metrics",
+    ),
     ("keras_meta.pretrained_weights",),
     # Presets are of Keras models of any kind.
     ("keras_meta.encoders", "keras_meta.presets"),
@@ -45,6 +51,7 @@ RANKS = [
     (
         "keras_meta.calibration",
         "keras_meta.classifier_files",
+        "keras_meta.classifier_litert",
         "keras_meta.left_out",
         "keras_meta.novelty",
         "keras_meta.task_examples",
@@ -57,8 +64,10 @@ RANKS = [
 # zoo are looked up when one is asked for, since the zoo stands on the library.
 UPWARDS = {("keras_meta/presets.py", "zoo")}
 TENSORFLOW_ALLOWED = (
+    "keras_meta/classifier_litert.py",
     "keras_meta/data/",
     "keras_meta/gradient_terms.py",
+    "keras_meta/graph/",
     "keras_meta/layers/coordinate_blocks.py",
     "keras_meta/layers/episodic_batch_normalization.py",
     "keras_meta/layers/kernel_loop.py",

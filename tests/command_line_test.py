@@ -287,6 +287,41 @@ def test_export_writes_a_saved_model_once(capsys, tmp_path):
     assert code == 1 and "must be a new folder" in err
 
 
+def test_export_takes_pictures_of_any_size(capsys, tmp_path):
+    code, _, _ = run(
+        capsys, "export", NAME, tmp_path / "served", "--preprocessing"
+    )
+    assert code == 0
+    served = tf.saved_model.load(str(tmp_path / "served")).signatures
+    # Grey paper with a margin, which is cleaned.
+    pictures = np.full((1, 2, 90, 120, 3), 180, "uint8")
+    pictures[0, 0, 30:34, 40:80] = pictures[0, 1, 20:60, 50:54] = 40
+    model = km.models.EpisodicModel.from_preset(NAME)
+    images = model.preprocessing(pictures[0])[None]
+    targets = np.eye(2, dtype="float32")[None]
+    found = served["serving_default"](
+        support_x=tf.constant(pictures),
+        support_y=tf.constant(targets),
+        query_x=tf.constant(pictures),
+    )
+    expected = model.infer(model.adapt(images, targets), images)
+    np.testing.assert_allclose(
+        found["probabilities"], model.probabilities(expected), atol=1e-5
+    )
+
+
+def test_export_writes_a_file_for_phones(capsys, tmp_path):
+    command = ["export", NAME, tmp_path / "a.tflite", "--format", "litert"]
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and out.endswith("with the signatures adapt and infer\n")
+    assert (tmp_path / "a.tflite").stat().st_size > 100_000
+    code, _, err = run(capsys, *command)
+    assert code == 1 and "must be a new folder or file" in err
+    command[2] = tmp_path / "b.tflite"
+    code, _, err = run(capsys, *command, "--preprocessing")
+    assert code == 1 and "must be False for 'litert'" in err
+
+
 def test_a_plain_keras_model_is_no_classifier_and_is_exported(capsys, pictures):
     cell = km.layers.NTMCell(units=6, memory_slots=5, memory_width=4)
     model = keras.Sequential(
@@ -317,6 +352,8 @@ def test_a_plain_keras_model_is_no_classifier_and_is_exported(capsys, pictures):
         )
     code, _, err = run(capsys, "export", name, served)
     assert code == 1 and "must be a new folder" in err
+    code, _, err = run(capsys, "export", name, served, "--format", "litert")
+    assert code == 1 and "that learn from a support" in err
 
 
 def test_plot_writes_the_pictures_and_names_them(capsys, tmp_path):

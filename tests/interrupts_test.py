@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from zoo import __main__ as command_line
-from zoo import flags, run_folder, train
+from zoo import flags, interrupts, run_folder, train
 
 NAME = "reptile_sinusoid"
 
@@ -82,7 +82,7 @@ def test_the_line_repeats_every_flag_of_train():
     parser = flags.parser(command_line.COMMANDS)
     words = "train a --run-dir b --output c --steps 4 --seed 0 --tensorboard"
     for given in (words, words + " --resume"):
-        line = flags.resume_line(parser.parse_args(given.split()))
+        line = interrupts.resume_line(parser.parse_args(given.split()))
         assert line == f"keras-meta {words} --resume"
 
 

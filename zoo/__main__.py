@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 import zoo
-from zoo import flags, interrupts
+from zoo import evaluation_flags, flags, interrupts
 from zoo.startup_lines import filter_startup_lines
 
 # The commands import what brings in TensorFlow when they have checked what can
@@ -139,7 +139,7 @@ def evaluate_command(options):
 
     directory = zoo.preset_directory(options.name)
     trained = preset_folder.read_recipe(directory)
-    _check_flags(trained, options)
+    evaluation_flags.check(trained, options)
     given = flags.given(options, (*flags.STREAM_FLAGS, *flags.EVALUATION_FLAGS))
     if options.write and not trained:
         raise ValueError(
@@ -157,7 +157,7 @@ def evaluate_command(options):
     recipe = recipes.RECIPES.get(trained.get("name"))
     _prepare_process(recipe)
     model = zoo.load(options.name)
-    evaluations = [_evaluation(model, trained, options)]
+    evaluations = [evaluation_flags.evaluation(model, trained, options)]
     if recipe and not given:
         evaluations = recipe.evaluations
     results = []
@@ -239,12 +239,17 @@ def demo_command(options):
 
 
 def export_command(options):
-    """Writes a SavedModel, which learns inside its graph if the model does."""
+    """Writes a file that learns inside its graph if the model does."""
     zoo.preset_directory(options.name)
     filter_startup_lines()
     from zoo import exports
 
-    signatures = exports.export(zoo.load(options.name), options.directory)
+    signatures = exports.export(
+        zoo.load(options.name),
+        options.directory,
+        options.format,
+        options.preprocessing,
+    )
     print(f"Wrote {options.directory}, with {signatures}")
 
 
@@ -253,14 +258,14 @@ def plot_command(options):
     from zoo import preset_folder, recipes
 
     trained = preset_folder.read_recipe(zoo.preset_directory(options.name))
-    _check_flags(trained, options)
+    evaluation_flags.check(trained, options)
     filter_startup_lines()
     from zoo import evaluate, pictures
 
     _prepare_process(recipes.RECIPES.get(trained.get("name")))
     model = zoo.load(options.name)
     evaluation = dataclasses.replace(
-        _evaluation(model, trained, options), episodes=1
+        evaluation_flags.evaluation(model, trained, options), episodes=1
     )
     stream, pairs = evaluation.stream, None
     if getattr(model, "verifies_pairs", False) and stream.pairs():
@@ -297,90 +302,6 @@ def _prepare_process(recipe):
     # command is then slower, not wrong.
     with contextlib.suppress(RuntimeError):
         threads.set_threads(side_by_side=True)
-
-
-def _check_flags(trained, options):
-    """Checks the flags of a measurement before a model is loaded.
-
-    Args:
-        trained: Dict of a preset's `recipe.json`; empty if it has none.
-        options: The parsed flags.
-
-    Raises:
-        ValueError: For a flag that does not choose among such tasks, and an
-            unknown data set or split.
-    """
-    from zoo import datasets
-
-    stream = _stream(trained)
-    fields = [field.name for field in dataclasses.fields(stream)]
-    given = flags.given(options, flags.STREAM_FLAGS)
-    foreign = [name for name in given if name not in fields]
-    if foreign:
-        own = [name for name in flags.STREAM_FLAGS if name in fields]
-        raise ValueError(
-            f"{options.name} is measured on {stream.noun}, which the flags "
-            f"{flags.spelled(own)} choose; leave out {flags.spelled(foreign)}."
-        )
-    if options.dataset is not None:
-        datasets.check_dataset(options.dataset)
-    if options.split is not None:
-        datasets.check_split(options.split)
-
-
-def _stream(trained, fixed_way=None):
-    """The tasks on which a preset is measured without flags.
-
-    Args:
-        trained: Dict of its `recipe.json`; empty if it has none.
-        fixed_way: The number of classes that its model serves; None for any.
-
-    Returns:
-        A `zoo.stream.Stream`.
-    """
-    from zoo import streams
-
-    if trained:
-        return streams.from_record(trained).as_measured(fixed_way)
-    return streams.Episodes(way=fixed_way or 5, shot=1)
-
-
-def _evaluation(model, trained, options):
-    """The measurement that the flags ask for.
-
-    Args:
-        model: The `EpisodicModel`, or another Keras model.
-        trained: Dict of its `recipe.json`; empty if it has none.
-        options: The parsed flags; what they leave open is as in training.
-
-    Returns:
-        A `zoo.recipes.Evaluation`.
-
-    Raises:
-        ValueError: For a way that the model does not serve, and for a model
-            that learns no tasks and has no recipe.
-    """
-    from keras_meta.models import EpisodicModel
-    from zoo import recipes
-
-    if not trained and not isinstance(model, EpisodicModel):
-        raise ValueError(
-            f"{options.name} is a plain Keras model without the recipe.json "
-            "that says what it is measured on."
-        )
-    fixed_way = getattr(model, "fixed_way", None)
-    if fixed_way and options.way not in (None, fixed_way):
-        raise ValueError(
-            f"`way` (`--way`) must be {fixed_way}, the number of "
-            f"{options.name}'s outputs. Received: way={options.way}"
-        )
-    stream = _stream(trained, fixed_way)
-    given = flags.given(options, flags.STREAM_FLAGS)
-    asked = flags.given(options, flags.EVALUATION_FLAGS)
-    return recipes.Evaluation(
-        dataclasses.replace(stream, **given),
-        **{"statistics": getattr(model, "statistics", "running"), **asked},
-    )
 
 
 COMMANDS = {

@@ -3,7 +3,6 @@
 import argparse
 import math
 import pathlib
-import shlex
 
 from zoo import demo_flags
 
@@ -137,27 +136,6 @@ def check_ranges(options):
             "`unknown` (`--unknown`) must be a share between 0 and 1, such as "
             f"0.05. Received: unknown={share}"
         )
-
-
-def resume_line(options):
-    """The command that continues an interrupted training.
-
-    Args:
-        options: The parsed flags of `train`.
-
-    Returns:
-        str, with the flags that were given and `--resume`.
-    """
-    words = ["keras-meta", "train", options.name]
-    for name, value in vars(options).items():
-        if name in ("name", "command", "resume"):
-            continue
-        if value is None or value is False:
-            continue
-        words.append(spelled([name]))
-        if value is not True:
-            words.append(str(value))
-    return shlex.join([*words, "--resume"])
 
 
 def spelled(names):
@@ -297,7 +275,20 @@ def _support(command, required):
 
 def _export(command):
     command.add_argument("name", metavar="NAME")
-    command.add_argument("directory", metavar="DIR", help="a new folder")
+    command.add_argument(
+        "directory", metavar="DIR", help="a new folder, or a new LiteRT file"
+    )
+    command.add_argument(
+        "--format",
+        choices=("tf_saved_model", "litert"),
+        default="tf_saved_model",
+        help="a SavedModel (default), or a LiteRT file for phones",
+    )
+    command.add_argument(
+        "--preprocessing",
+        action="store_true",
+        help="take uint8 pictures of any size and prepare them in the graph",
+    )
 
 
 def _plot(command):
@@ -388,7 +379,8 @@ COMMANDS = {
     ),
     "demo": ("teach a classifier in the browser", demo_flags.add_flags),
     "export": (
-        "write a SavedModel that learns new classes inside its graph",
+        "write a SavedModel or a LiteRT file that learns new classes inside "
+        "its graph",
         _export,
     ),
     "plot": (

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -39,7 +40,7 @@ def told_how_to_resume(options, run_dir):
                 word = "terminated"
             text = f"{word} before the first checkpoint; nothing to resume"
             if run_folder.holds_run(run_dir):
-                text = f"{word}; continue with\n{flags.resume_line(options)}"
+                text = f"{word}; continue with\n{resume_line(options)}"
             raise type(stop)(text) from None
 
 
@@ -71,3 +72,24 @@ def discard_output():
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def resume_line(options):
+    """The command that continues an interrupted training.
+
+    Args:
+        options: The parsed flags of `train`.
+
+    Returns:
+        str, with the flags that were given and `--resume`.
+    """
+    words = ["keras-meta", "train", options.name]
+    for name, value in vars(options).items():
+        if name in ("name", "command", "resume"):
+            continue
+        if value is None or value is False:
+            continue
+        words.append(flags.spelled([name]))
+        if value is not True:
+            words.append(str(value))
+    return shlex.join([*words, "--resume"])

@@ -308,16 +308,20 @@ class EpisodicModel(ReplicatedFit):
                 `keras.Model.export`, which knows `call` alone.
             verbose: Whether a line names what was written.
             input_signature: For other formats only.
-            **kwargs: For other formats only.
+            **kwargs: `preprocessing=True` makes a SavedModel that takes uint8
+                pictures `(tasks, n, height, width, 1, 3 or 4)` of any size
+                and puts them through the model's `Preprocessing` inside the
+                graph. All others are for other formats only.
 
         Raises:
             ValueError: If the folder or file exists, if the model is not
-                built, if LiteRT lacks an operation that it needs, or if a
-                signature is given.
+                built, if LiteRT lacks an operation that it needs, if a
+                signature is given, or if it has no preprocessing to take in.
         """
         if format in exports.FORMATS:
+            prepared = kwargs.pop("preprocessing", False)
             exports.check_no_signature(format, input_signature, kwargs)
-            exports.FORMATS[format](self, filepath, bool(verbose))
+            exports.export(self, filepath, format, verbose, prepared)
         else:
             super().export(filepath, format, verbose, input_signature, **kwargs)
 
