@@ -26,7 +26,8 @@ def check(trained, options):
         choosing = [name for name in flags.STREAM_FLAGS if name in fields]
         raise ValueError(
             f"{options.name} is measured on {own.noun}, which the flags "
-            f"{flags.spelled(choosing)} choose; leave out {flags.spelled(foreign)}."
+            f"{flags.spelled(choosing)} choose; leave out "
+            f"{flags.spelled(foreign)}."
         )
     if options.dataset is not None:
         datasets.check_dataset(options.dataset)
