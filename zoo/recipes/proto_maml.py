@@ -27,7 +27,7 @@ OMNIGLOT = Recipe(
     start=PROTOTYPICAL.name,
     stream=BY_ALPHABET.train(way=20, shot=1, queries=5),
     tasks=4,
-    steps=2_000,
+    steps=1_000,
     learning_rate=3e-4,
     epoch_steps=100,
     augmentation=DRAWING,
