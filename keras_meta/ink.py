@@ -5,14 +5,14 @@ strokes of one width, square frame. On a photograph of paper they fail, since
 paper is grey, shaded and larger than the drawing. `drawing` does in turn what
 a person with an image editor would:
 
-1. it shrinks the picture, and reduces colours to the one that separates ink
-   from ground (`_ink_direction`);
+1. it shrinks the picture, crops a page that lies on a table (`page.py`), and
+   reduces colours to the one that separates ink from ground (`_ink_direction`);
 2. it finds the ground by a morphological closing, which removes strokes but
    keeps the edges of shadows, and divides by it (`_darkness`);
 3. it leaves out ruled lines (`ruled_lines.py`);
 4. it takes as threshold the level half-way up the strongest edges
    (`edge_level`), and leaves out specks and what touches the border, such as
-   the edge of the paper (`inside`);
+   the edge of the paper (`strokes.py`);
 5. it crops a square around the ink, and draws the middle lines of its strokes
    (Zhang and Suen 1984) with the pen of the training data.
 
@@ -30,6 +30,7 @@ from keras_meta.ink_filters import (
     squares,
     thinned,
 )
+from keras_meta.page import page_inside
 from keras_meta.ruled_lines import FAINTEST, without_rules
 from keras_meta.strokes import inside, stroke_width, without_specks
 
@@ -119,6 +120,17 @@ def drawing(picture):
         zeros.
     """
     picture = _shrunk(picture)
+    page = page_inside(picture)
+    if page is not None:
+        found = _drawn(page)
+        if found.any():
+            return found
+        # It was no page, but a filled shape.
+    return _drawn(picture)
+
+
+def _drawn(picture):
+    """As `drawing`, of a picture of at most `LONGEST` pixels a side."""
     dark = _darkness(picture)
     level = edge_level(dark)
     dark = dark - _ground_level(dark, dark < level)

@@ -26,6 +26,7 @@ RANKS = [
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
+        "keras_meta.page",
         "keras_meta.ruled_lines",
         "keras_meta.strokes",
         "keras_meta.threads",

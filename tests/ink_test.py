@@ -14,6 +14,7 @@ from keras_meta.ink_filters import (
     squares,
     thinned,
 )
+from keras_meta.page import page_inside
 from keras_meta.preprocessing import Preprocessing, invert_bright_ground
 from keras_meta.resizing import resize
 from keras_meta.ruled_lines import without_rules
@@ -83,7 +84,7 @@ def test_a_photograph_gives_the_strokes_of_the_scan(cause, clean):
     generator = rng()
     picture = photograph(scan(), draw_scene(cause, generator), generator)
     # Turned strokes overlap less: their own bar.
-    bar = 0.4 if cause in ("turned", "everything") else 0.75
+    bar = 0.4 if cause in ("turned", "everything", "table") else 0.75
     assert agreement(PREPARE([picture]), clean) > bar
 
 
@@ -200,6 +201,34 @@ class TestRules:
         assert left.sum() < 0.15 * dark.sum()
         # The rest is where a line leaves the page before it is half across.
         assert left[50:150].sum() < 0.02 * dark[50:150].sum()
+
+
+class TestPages:
+    def test_the_inside_of_a_page_is_cropped(self):
+        picture = np.full((300, 400, 3), 0.2, "float32")
+        picture[60:240, 100:300] = 0.9
+        inside = page_inside(picture)
+        assert (inside == np.float32(0.9)).all()
+        assert 160 <= len(inside) <= 180 and 180 <= inside.shape[1] <= 200
+
+    @pytest.mark.parametrize("table", [(0.15, 0.15, 0.15), (1.0, 1.0, 1.0)])
+    def test_a_page_may_be_darker_or_brighter_than_the_table(
+        self, table, clean
+    ):
+        scene = Scene(400, 500, side=0.5, table=table, paper=(0.7, 0.7, 0.3))
+        assert page_inside(pixels(scene)) is not None
+        assert (
+            agreement(PREPARE([photograph(scan(), scene, rng())]), clean) > 0.75
+        )
+
+    @pytest.mark.parametrize("cause", [*CAUSES])
+    def test_a_picture_of_paper_alone_is_not_cropped(self, cause):
+        picture = photograph(scan(), draw_scene(cause, rng()), rng())
+        picture = np.float32(picture.convert("RGB")) / 255
+        assert (page_inside(picture) is not None) == (cause == "table")
+
+    def test_tiny_pictures_have_no_page(self):
+        assert page_inside(np.zeros((40, 90, 1), "float32")) is None
 
 
 class TestNothing:
