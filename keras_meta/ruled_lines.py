@@ -133,7 +133,8 @@ def _along_lines(found, convergence, shape):
     best = found[rows, slopes]
     x = STEP * (np.arange(width) - width / 2)
     y = np.arange(height)[:, None] - height / 2
-    # The row at the middle column from which a line comes here.
-    middle = (y - turn * x) / (1 + 2 * tilt * x / height)
-    middle = np.round((middle + height / 2 - 0.5) / 2).astype(int)
-    return best[np.clip(middle, 0, len(rows) - 1)]
+    # The row at the middle column from which a line comes here, up to where
+    # the lines of a wide picture have almost met.
+    middle = (y - turn * x) / np.maximum(1 + 2 * tilt * x / height, 0.1)
+    middle = np.round((middle + height / 2 - 0.5) / 2)
+    return best[np.clip(middle, 0, len(rows) - 1).astype(int)]
