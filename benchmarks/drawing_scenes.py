@@ -17,6 +17,7 @@ INKS = (
     (0.4, 0.4, 0.42),
 )
 BOARDS = ((0.1, 0.2, 0.15), (0.12, 0.12, 0.13), (0.1, 0.15, 0.3))
+TABLES = ((0.3, 0.2, 0.12), (0.15, 0.15, 0.15), (0.5, 0.35, 0.22))
 KRAFT, CHALK = (0.72, 0.56, 0.4), (0.88, 0.88, 0.82)
 
 
@@ -183,6 +184,24 @@ def everything(rng):
     }
 
 
+def table(rng):
+    """A page whose edges are seen, on a darker table."""
+    height = int(rng.integers(300, 650))
+    return {
+        "height": height,
+        "width": int(height * rng.uniform(0.7, 1.4)),
+        "side": rng.uniform(0.35, 0.55),
+        "offset": tuple(rng.uniform(0.4, 0.6, 2)),
+        "table": near(rng, TABLES[rng.integers(len(TABLES))], 0.08),
+        "edges": tuple(rng.uniform(0.52, 0.75, 4)),
+        "turn": rng.uniform(-6, 6),
+        "tilt": tuple(rng.uniform(-0.1, 0.1, 2)),
+        "pen": rng.uniform(0.5, 1.5),
+        "shading": rng.uniform(0, 0.3),
+        "noise": rng.uniform(0.005, 0.02),
+    }
+
+
 CAUSES = {
     "sizes": sizes,
     "margin": margin,
@@ -200,6 +219,7 @@ CAUSES = {
     "camera": camera,
     "exif": exif,
     "everything": everything,
+    "table": table,
 }
 
 

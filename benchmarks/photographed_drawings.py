@@ -34,6 +34,10 @@ class Scene:
         grid: Whether there are lines both ways.
         rule_ink: RGB of the lines.
         margin_line: Whether a red line runs along one side.
+        table: RGB of a table on which the page lies, or None if the page fills
+            the picture.
+        edges: How far the page reaches from the centre of the frame up, down,
+            left and right, in frames, if there is a table.
         shading: Loss of light from one side to the other, as a share.
         vignette: Loss of light in the corners.
         shadow: Loss of light behind a shadow's edge.
@@ -60,6 +64,8 @@ class Scene:
     grid: bool = False
     rule_ink: tuple[float, ...] = (0.65, 0.75, 0.9)
     margin_line: bool = False
+    table: tuple[float, ...] | None = None
+    edges: tuple[float, ...] = (0.6, 0.6, 0.6, 0.6)
     shading: float = 0.0
     vignette: float = 0.0
     shadow: float = 0.0
@@ -196,7 +202,22 @@ def _paper(scene, where, rng):
         pixel = scene.side * min(scene.height, scene.width)
         line = np.clip((0.006 - np.abs(at)) * pixel + 0.5, 0, 1)
         page = page * (1 - line[..., None] * colour((0.15, 0.5, 0.45)))
-    return page
+    return page if scene.table is None else _on_table(page, scene, where, rng)
+
+
+def _on_table(page, scene, where, rng):
+    """A page with the table around it: its grain, and the page's shadow."""
+    y, x = where
+    up, down, left, right = scene.edges
+    beyond = np.maximum.reduce([-y - up, y - down, -x - left, x - right])
+    pixel = scene.side * min(scene.height, scene.width)
+    seen = np.clip(beyond * pixel + 0.5, 0, 1)[..., None]
+    grain = rng.standard_normal(y.shape, "float32")
+    size = min(y.shape) / 400
+    grain = ndimage.gaussian_filter(grain, (size, 20 * size))
+    tone = 1 + 0.12 * grain / grain.std()
+    tone = tone * (1 - 0.5 * np.exp(-np.maximum(beyond, 0) / 0.03))
+    return page + seen * (tone[..., None] * colour(scene.table) - page)
 
 
 def _lines(position, gap, thick, phase, scene):

@@ -5,14 +5,14 @@ strokes of one width, square frame. On a photograph of paper they fail, since
 paper is grey, shaded and larger than the drawing. `drawing` does in turn what
 a person with an image editor would:
 
-1. it shrinks the picture, and reduces colours to the one that separates ink
-   from ground (`_ink_direction`);
+1. it shrinks the picture, crops a page that lies on a table (`page.py`), and
+   reduces colours to the one that separates ink from ground (`_ink_direction`);
 2. it finds the ground by a morphological closing, which removes strokes but
    keeps the edges of shadows, and divides by it (`_darkness`);
 3. it leaves out ruled lines (`ruled_lines.py`);
 4. it takes as threshold the level half-way up the strongest edges
    (`edge_level`), and leaves out specks and what touches the border, such as
-   the edge of the paper (`_inside`);
+   the edge of the paper (`strokes.py`);
 5. it crops a square around the ink, and draws the middle lines of its strokes
    (Zhang and Suen 1984) with the pen of the training data.
 
@@ -30,7 +30,9 @@ from keras_meta.ink_filters import (
     squares,
     thinned,
 )
+from keras_meta.page import page_inside
 from keras_meta.ruled_lines import FAINTEST, without_rules
+from keras_meta.strokes import inside, stroke_width, without_specks
 
 # The frame and pen of Omniglot's scans, in pixels, and the extent that a
 # drawing gets in the frame.
@@ -43,8 +45,8 @@ SMALLEST = 32
 # As shares of the smaller side: the half width of the closing, which no stroke
 # may exceed, and that of the means to which colours refer.
 GROUND, NEAR = 0.09, 0.06
-# What is closer to the noise of the ground is no ink.
-NOISE_RATIO = 4.0
+# Ink is darker than this many deviations of the noise of its ground.
+NOISE_RATIO = 5.0
 
 
 def block_means(picture):
@@ -93,7 +95,7 @@ def has_training_look(picture):
     height, width = picture.shape[:2]
     if height != width or height < FRAME:
         return False
-    grey = picture.mean(axis=-1)
+    grey = _grey(picture)
     if np.mean((grey > 0.02) & (grey < 0.98)) > 0.05:
         return False
     grey = _sample(grey, (height / 2, width / 2), height)
@@ -118,22 +120,40 @@ def drawing(picture):
         zeros.
     """
     picture = _shrunk(picture)
+    page = page_inside(picture)
+    if page is not None:
+        found = _drawn(page)
+        if found.any():
+            return found
+        # It was no page, but a filled shape.
+    return _drawn(picture)
+
+
+def _drawn(picture):
+    """As `drawing`, of a picture of at most `LONGEST` pixels a side."""
     dark = _darkness(picture)
     level = edge_level(dark)
     dark = dark - _ground_level(dark, dark < level)
     dark = without_rules(without_rules(dark).T).T
     level = edge_level(dark)
-    noise = 1.5 * np.median(np.abs(dark))
-    if not level >= max(FAINTEST, NOISE_RATIO * noise):
+    ink = without_specks(dark > level)
+    noise = 1.5 * np.median(np.abs(dark[::2, ::2]))
+    if not (ink.any() and level >= FAINTEST):
         return np.zeros((FRAME, FRAME), "float32")
-    ink = _inside(_without_specks(dark > level))
-    if not ink.any():
+    if dark[ink].mean() < NOISE_RATIO * noise:
         return np.zeros((FRAME, FRAME), "float32")
-    ink = _framed(dark, ink)
-    # A shape wider than a fifth of its extent is no stroke, but filled.
-    if squares(ink, EXTENT // 5 + 1).sum() < 0.5 * ink.sum():
+    ink = inside(ink)
+    filled = _is_filled(ink)
+    ink = _framed(dark, ink, 0 if filled else stroke_width(ink))
+    if not filled:
         ink = largest(thinned(ink), PEN // 2)
     return ink.astype("float32")
+
+
+def _grey(picture):
+    """Means of the channels, as a product, which is faster than a mean."""
+    channels = picture.shape[-1]
+    return picture @ np.full(channels, 1 / channels, "float32")
 
 
 def _shrunk(picture):
@@ -142,11 +162,23 @@ def _shrunk(picture):
     longest = max(height, width)
     if longest <= LONGEST:
         return picture
-    rows, columns = (
-        _sampling(n, 0, n, max(1, round(n * LONGEST / longest)))
-        for n in (height, width)
-    )
-    return np.einsum("ih,hwc,jw->ijc", rows, picture, columns, optimize=True)
+    for _ in range(2):
+        # Rows are whole pieces of memory; the second turn is for columns.
+        picture = np.ascontiguousarray(picture.swapaxes(0, 1))
+        old = len(picture)
+        new = max(1, round(old * LONGEST / longest))
+        weights = _sampling(old, 0, old, new)
+        # Few weights of a row differ from 0: a product with the matrix would
+        # take ten times as long.
+        first = (weights > 0).argmax(axis=1)
+        total = 0
+        for tap in range(int((weights > 0).sum(axis=1).max())):
+            at = np.minimum(first + tap, old - 1)
+            weight = np.where(first + tap < old, weights[range(new), at], 0)
+            weight = weight.astype("float32")[:, None, None]
+            total = total + weight * picture[at]
+        picture = total
+    return picture
 
 
 def _darkness(picture):
@@ -162,13 +194,16 @@ def _darkness(picture):
     """
     smooth = blurred(picture)
     least = min(smooth.shape[:2])
-    scalar = smooth @ _ink_direction(smooth)
-    light = smooth.mean(axis=-1)
+    # A part of the pixels tells which colour and side ink has.
+    step = max(1, least // 200)
+    some = smooth[::step, ::step]
+    direction = _ink_direction(some)
+    scalar, light = smooth @ direction, _grey(smooth)
     if _has_flat_border(light):
         level = np.median(_border(light))
         departure = (scalar - np.median(_border(scalar))) / (level + 0.05)
         return departure if departure.sum() > 0 else -departure
-    sign = _ink_sign(scalar, light)
+    sign = _ink_sign(some @ direction, _grey(some))
     radius = max(2, int(GROUND * least))
     ground, light = (-closed(-sign * part, radius) for part in (scalar, light))
     return (sign * scalar - ground) / (blurred(np.abs(light)) + 0.05)
@@ -193,7 +228,8 @@ def _ink_sign(scalar, light):
     total = 0
     for image, share in votes:
         radius = max(1, int(share * min(image.shape)))
-        cubes = (image - box_means(image, radius)) ** 3
+        departure = image - box_means(image, radius)
+        cubes = departure * departure * departure
         total += cubes.sum() / max(np.abs(cubes).sum(), 1e-12)
     return 1 if total > 0 else -1
 
@@ -275,35 +311,66 @@ def edge_level(dark, medians=12):
     slopes = (padded[2:, 1:-1] - padded[:-2, 1:-1]) ** 2 + (
         padded[1:-1, 2:] - padded[1:-1, :-2]
     ) ** 2
-    weights = np.maximum(slopes - medians * np.median(slopes), 0).astype(
-        "float64"
-    )
+    weights = np.maximum(
+        slopes - medians * np.median(slopes[::2, ::2]), 0
+    ).astype("float64")
     weights = weights**2
     total = weights.sum()
     return float((weights * dark).sum() / total) if total > 0 else np.inf
 
 
-def _framed(dark, ink):
+def _place(ink):
+    """Where ink lies.
+
+    Args:
+        ink: bool `(height, width)`, True somewhere.
+
+    Returns:
+        Its centre `[y, x]` and the larger of its height and width, pixels.
+    """
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    centre = [(part[0] + part[-1] + 1) / 2 for part in (rows, columns)]
+    return centre, max(np.ptp(rows), np.ptp(columns)) + 1
+
+
+def _is_filled(ink):
+    """Whether a shape is wider than two fifths of its extent: no stroke.
+
+    Args:
+        ink: bool `(height, width)`, True somewhere.
+
+    Returns:
+        bool.
+    """
+    centre, extent = _place(ink)
+    ink = _sample(ink.astype("float32"), centre, extent * FRAME / EXTENT) > 0.5
+    return bool(squares(ink, 2 * EXTENT // 5).sum() > 0.5 * ink.sum())
+
+
+def _framed(dark, ink, pen):
     """The ink in a frame of the training data, where it has `EXTENT`.
 
     Args:
         dark: float32 `(height, width)`.
         ink: bool of the same shape, True somewhere: where ink is about.
+        pen: Width of strokes, pixels, or 0 for a filled shape. The middle
+            lines of strokes get the extent that they have in the training
+            data, whatever the pen.
 
     Returns:
         bool `(105, 105)`.
     """
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    extent = max(np.ptp(rows), np.ptp(columns)) + 1
+    centre, extent = _place(ink)
     side = extent * FRAME / EXTENT
+    if pen:
+        side = max(extent - pen, extent / 2) * FRAME / (EXTENT - PEN)
     # The frame keeps a pen of 3 of its pixels, and loses a finer one.
-    widen = (3 * side / FRAME - _stroke_width(ink)) / 2
+    widen = (3 * side / FRAME - stroke_width(ink)) / 2
     near = largest(ink, max(1, int(extent) // 20))
     dark = largest(np.where(near, dark, 0), max(0, round(widen)))
-    centre = [(part[0] + part[-1] + 1) / 2 for part in (rows, columns)]
     framed = _sample(dark, centre, side)
     # Ground is left out already, and edges of few pixels are wide here.
-    return _without_specks(framed > edge_level(framed, medians=0))
+    return without_specks(framed > edge_level(framed, medians=0))
 
 
 def _sample(image, centre, side):
@@ -327,44 +394,3 @@ def _sampling(old, start, stop, new):
     weights = np.maximum(0, 1 - offsets / max(scale, 1.0))
     total = weights.sum(axis=1, keepdims=True)
     return (weights / np.where(total > 0, total, 1)).astype("float32")
-
-
-def _stroke_width(ink):
-    """Mean width of strokes, in pixels: twice their area by their outline.
-
-    An outline crosses 4 / pi grid lines per pixel of its length.
-    """
-    crossings = (ink[1:] != ink[:-1]).sum() + (ink[:, 1:] != ink[:, :-1]).sum()
-    return 2 * ink.sum() / max(np.pi / 4 * crossings, 1)
-
-
-def _without_specks(ink):
-    """Ink `(height, width)` without what is less than a quarter of a dot."""
-    width = _stroke_width(ink)
-    radius = max(1, round(1.5 * width))
-    near = box_means(ink.astype("float32"), radius) * (2 * radius + 1) ** 2
-    return ink & (near >= width**2 / 4)
-
-
-def _inside(ink):
-    """Ink `(height, width)` without what is connected to the border.
-
-    Ruled lines, shadows and the paper's edge come from there. If they are
-    over three quarters of the ink, it is the drawing itself that does.
-    """
-    height, width = ink.shape
-    # Coarse cells, so that few steps go all the way.
-    cell = -(-max(height, width) // 128)
-    cells = np.pad(ink, ((0, -height % cell), (0, -width % cell)))
-    cells = cells.reshape(
-        cells.shape[0] // cell, cell, cells.shape[1] // cell, cell
-    ).any(axis=(1, 3))
-    outer = np.ones_like(cells)
-    outer[1:-1, 1:-1] = False
-    reached, before = cells & outer, None
-    while before is None or (reached != before).any():
-        before = reached
-        reached = largest(reached, 1) & cells
-    reached = np.repeat(np.repeat(reached, cell, axis=0), cell, axis=1)
-    rest = ink & ~reached[:height, :width]
-    return rest if rest.sum() >= 0.25 * ink.sum() else ink

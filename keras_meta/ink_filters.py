@@ -17,15 +17,16 @@ def box_means(image, radius):
         float32 of the same shape.
     """
     for axis in (0, 1):
-        image = np.moveaxis(image, axis, 0)
-        size = len(image)
-        sums = np.zeros((size + 1, *image.shape[1:]))
-        np.cumsum(image, axis=0, out=sums[1:])
+        # Sums along neighbours in memory are several times as fast.
+        image = np.ascontiguousarray(np.moveaxis(image, axis, -1))
+        size = image.shape[-1]
+        sums = np.zeros((*image.shape[:-1], size + 1))
+        np.cumsum(image, axis=-1, out=sums[..., 1:])
         high = np.minimum(np.arange(size) + radius + 1, size)
         low = np.maximum(np.arange(size) - radius, 0)
-        counts = (high - low).reshape((-1,) + (1,) * (image.ndim - 1))
-        image = ((sums[high] - sums[low]) / counts).astype("float32")
-        image = np.moveaxis(image, 0, axis)
+        image = sums.take(high, axis=-1) - sums.take(low, axis=-1)
+        image = (image / (high - low)).astype("float32")
+        image = np.moveaxis(image, -1, axis)
     return image
 
 

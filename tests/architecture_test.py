@@ -20,6 +20,7 @@ RANKS = [
         "keras_meta.allocator",
         "keras_meta.arrays",
         "keras_meta.checks",
+        "keras_meta.ink_filters",
         "keras_meta.open_shapes",
         "keras_meta.resizing",
         "keras_meta.torch_weights",
@@ -27,8 +28,9 @@ RANKS = [
     (
         "keras_meta.serialization",
         "keras_meta.batch_statistics",
-        "keras_meta.ink_filters",
+        "keras_meta.page",
         "keras_meta.ruled_lines",
+        "keras_meta.strokes",
         "keras_meta.threads",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),

@@ -6,12 +6,15 @@ import tensorflow as tf
 
 from benchmarks.drawing_scenes import CAUSES, draw_scene
 from benchmarks.photographed_drawings import Scene, photograph
-from keras_meta import ink, ink_filters, ruled_lines
+from keras_meta import ink, ink_filters, page, ruled_lines
+from keras_meta import strokes as ink_strokes
 from keras_meta.graph import ink as graph_ink
 from keras_meta.graph import ink_filters as graph_filters
 from keras_meta.graph import ordering
+from keras_meta.graph import page as graph_page
 from keras_meta.graph import preprocessing as graph
 from keras_meta.graph import ruled_lines as graph_lines
+from keras_meta.graph import strokes as graph_strokes
 from keras_meta.preprocessing import Preprocessing
 
 PREPARE = Preprocessing(28, ink=True)
@@ -109,6 +112,29 @@ class TestSteps:
             expected = ruled_lines.without_rules(image)
             # A level that is rounded otherwise moves single pixels.
             assert (np.abs(found - expected) > 1e-5).mean() < 1e-4
+            close(
+                graph_lines._bridges(tf.constant(image)),
+                ruled_lines._bridges(image),
+            )
+
+    def test_the_darkness_of_lines(self, dark):
+        for image in (dark, dark[:41, :90], dark[:1], dark[:, :2]):
+            found, means = graph_lines._line_darkness(tf.constant(image))
+            expected = ruled_lines._line_darkness(image)
+            equal(found, expected[0])
+            close(means, expected[1])
+            score = np.prod(expected, axis=0, dtype="float64")
+            given = ruled_lines._convergence(score)
+            equal(graph_lines._convergence(tf.constant(score)), given)
+            for slopes in (given, (3, -5), (-14, 14)):
+                given = tf.constant(slopes, "int64")
+                along = graph_lines._along_lines(
+                    found, tf.unstack(given), tf.constant(image.shape)
+                )
+                equal(
+                    along,
+                    ruled_lines._along_lines(expected[0], slopes, image.shape),
+                )
 
     def test_darkness(self, photo, dark):
         flat = np.ones_like(photo)
@@ -131,17 +157,35 @@ class TestSteps:
         )
 
     def test_specks_and_borders(self, strokes):
-        close(graph_ink._stroke_width(strokes), ink._stroke_width(strokes))
-        equal(graph_ink._without_specks(strokes), ink._without_specks(strokes))
         ruled = strokes.copy()
         ruled[strokes.shape[0] // 2] = True
-        for bits in (strokes, ruled, strokes[:1], strokes[:, :2]):
-            equal(graph_ink._inside(bits), ink._inside(bits))
+        for bits in (strokes, ruled, strokes[:1], strokes[:, :2], ~scan()):
+            close(
+                graph_strokes.stroke_width(bits), ink_strokes.stroke_width(bits)
+            )
+            equal(
+                graph_strokes.without_specks(bits),
+                ink_strokes.without_specks(bits),
+            )
+            equal(graph_strokes.inside(bits), ink_strokes.inside(bits))
 
     def test_frames(self, dark, strokes):
-        given = ink._inside(ink._without_specks(strokes))
-        found = graph_ink._framed(tf.constant(dark), given).numpy()
-        assert (found != ink._framed(dark, given)).sum() <= 2
+        given = ink_strokes.inside(ink_strokes.without_specks(strokes))
+        centre, extent = graph_ink._place(given)
+        expected = ink._place(given)
+        equal(centre, expected[0])
+        equal(extent, expected[1])
+        for pen in (0.0, 7.5, 1e3):
+            found = graph_ink._framed(
+                tf.constant(dark), given, tf.constant(pen, "float64")
+            )
+            expected = ink._framed(dark, given, pen)
+            assert (found.numpy() != expected).sum() <= 2
+        filled = np.zeros_like(given)
+        filled[20:80, 30:70] = True
+        for bits in (given, filled):
+            assert bool(graph_ink._is_filled(bits)) is ink._is_filled(bits)
+        assert ink._is_filled(filled) and not ink._is_filled(given)
 
     @pytest.mark.parametrize("shape", [(700, 400, 3), (513, 900, 1), (9, 5, 3)])
     def test_shrinking(self, shape):
@@ -172,6 +216,39 @@ class TestSteps:
         ):
             found = bool(graph_ink.has_training_look(tf.constant(image)))
             assert found is ink.has_training_look(image)
+
+
+def pages_and_others():
+    """Pictures, and whether each shows a page: float32, bool."""
+    clean = np.full((200, 150, 3), [0.2, 0.3, 0.1], "float32")
+    clean[40:160, 30:125] = 0.9
+    yield clean, True
+    yield clean[:, 20:], True
+    yield clean[:, :, :1], True
+    # It reaches the border, is no rectangle, too small, too pale, or there
+    # are too few pixels to tell.
+    yield clean[:, 40:], False
+    yield np.where(np.tri(200, 150, 0)[..., None] > 0, clean, 0.2), False
+    yield np.pad(clean, ((300, 300), (300, 300), (0, 0)), "edge"), False
+    yield 0.1 * clean, False
+    yield clean[::5, ::5], False
+    yield np.zeros_like(clean), False
+    for seed in range(3):
+        yield picture("table", seed).astype("float32") / 255, None
+        yield picture("shading", seed).astype("float32") / 255, None
+
+
+def test_pages_are_found():
+    for image, is_page in pages_and_others():
+        image = image.astype("float32")
+        expected = page.page_inside(image)
+        if is_page is not None:
+            assert (expected is not None) is is_page
+        spans = graph_page.page_inside(tf.constant(image))
+        top, bottom, left, right = spans.numpy()
+        if expected is None:
+            expected = image[:0, :0]
+        equal(image[top:bottom, left:right], expected)
 
 
 def test_pictures_give_the_same_images():

@@ -13,7 +13,14 @@ from keras_meta.graph.ink_filters import (
     thinned,
 )
 from keras_meta.graph.ordering import median
+from keras_meta.graph.page import page_inside
 from keras_meta.graph.ruled_lines import without_rules
+from keras_meta.graph.strokes import (
+    count,
+    inside,
+    stroke_width,
+    without_specks,
+)
 from keras_meta.ink import (
     EXTENT,
     FRAME,
@@ -72,10 +79,10 @@ def has_training_look(picture):
         size = tf.cast(height, "float64")
         sampled = _sample(grey, (size / 2, size / 2), size)
         ink = (sampled > 0.5) != (median(_border(sampled)) > 0.5)
-        area = _count(ink)
+        area = count(ink)
         return (area == 0) | (
-            (_count(squares(ink, 4)) >= 0.8 * area)
-            & (_count(squares(ink, 8)) <= 0.985 * area)
+            (count(squares(ink, 4)) >= 0.8 * area)
+            & (count(squares(ink, 8)) <= 0.985 * area)
         )
 
     between = tf.cast((grey > 0.02) & (grey < 0.98), "float64")
@@ -97,30 +104,52 @@ def drawing(picture):
     Returns:
         float32 `(105, 105)`: ink 1, ground 0.
     """
-    dark = _darkness(_shrunk(picture))
+    picture = _shrunk(picture)
+    page = page_inside(picture)
+    whole = tf.stack([0, tf.shape(picture)[0], 0, tf.shape(picture)[1]])
+
+    def attempt(turn, _):
+        top, bottom, left, right = tf.unstack(tf.where(turn == 0, page, whole))
+        return turn + 1, _drawn(picture[top:bottom, left:right])
+
+    # The page, if there is one; the whole picture, if the page was none, but
+    # a filled shape.
+    _, image = tf.while_loop(
+        lambda turn, image: (turn < 2) & ~tf.reduce_any(image > 0),
+        attempt,
+        (tf.where(tf.reduce_any(page > 0), 0, 1), tf.zeros((FRAME, FRAME))),
+    )
+    return image
+
+
+def _drawn(picture):
+    """As `drawing`, of a picture of at most `LONGEST` pixels a side."""
+    dark = _darkness(picture)
     level = edge_level(dark)
     dark = dark - _ground_level(dark, dark < level)
     dark = tf.transpose(without_rules(tf.transpose(without_rules(dark))))
     level = edge_level(dark)
-    noise = 1.5 * median(tf.reshape(tf.abs(dark), (-1,)))
+    ink = without_specks(dark > level)
+    noise = 1.5 * median(tf.reshape(tf.abs(dark[::2, ::2]), (-1,)))
+    total = tf.reduce_sum(tf.cast(_only(dark, ink), "float64"))
+    mean = tf.cast(total / tf.maximum(count(ink), 1), "float32")
+    image = tf.cond(
+        tf.reduce_any(ink)
+        & (level >= FAINTEST)
+        & (mean >= NOISE_RATIO * noise),
+        lambda: _pen_drawing(dark, inside(ink)),
+        lambda: tf.zeros((FRAME, FRAME)),
+    )
+    return tf.ensure_shape(image, (FRAME, FRAME))
 
-    def found():
-        ink = _inside(_without_specks(dark > level))
-        return tf.cond(tf.reduce_any(ink), lambda: _drawn(dark, ink), nothing)
 
-    def nothing():
-        return tf.zeros((FRAME, FRAME))
-
-    plain = level >= tf.maximum(NOISE_RATIO * noise, FAINTEST)
-    return tf.cond(plain, found, nothing)
-
-
-def _drawn(dark, ink):
-    """The end of `drawing`: framed ink, drawn with the pen of the scans."""
-    ink = _framed(dark, ink)
-    filled = _count(squares(ink, EXTENT // 5 + 1)) >= 0.5 * _count(ink)
+def _pen_drawing(dark, ink):
+    """The end of `_drawn`: framed ink, drawn with the pen of the scans."""
+    filled = _is_filled(ink)
+    pen = stroke_width(ink)
+    ink = _framed(dark, ink, tf.where(filled, tf.zeros_like(pen), pen))
     ink = tf.cond(filled, lambda: ink, lambda: largest(thinned(ink), PEN // 2))
-    return tf.ensure_shape(tf.cast(ink, "float32"), (FRAME, FRAME))
+    return tf.cast(ink, "float32")
 
 
 def _shrunk(picture):
@@ -145,7 +174,11 @@ def _darkness(picture):
     """How far each pixel departs from the ground towards ink."""
     smooth = blurred(picture)
     least = tf.reduce_min(tf.shape(smooth)[:2])
-    scalar = tf.reduce_sum(smooth * _ink_direction(smooth), axis=-1)
+    # A part of the pixels tells which colour and side ink has.
+    step = tf.maximum(1, least // 200)
+    some = smooth[::step, ::step]
+    direction = _ink_direction(some)
+    scalar = tf.reduce_sum(smooth * direction, axis=-1)
     light = tf.reduce_mean(smooth, axis=-1)
 
     def from_border():
@@ -155,7 +188,10 @@ def _darkness(picture):
         return tf.where(total > 0, 1.0, -1.0) * departure
 
     def from_ground():
-        sign = _ink_sign(scalar, light)
+        sign = _ink_sign(
+            tf.reduce_sum(some * direction, axis=-1),
+            tf.reduce_mean(some, axis=-1),
+        )
         radius = tf.maximum(2, _share(GROUND, least))
         ground, lit = (
             -closed(-sign * part, radius) for part in (scalar, light)
@@ -173,7 +209,8 @@ def _ink_sign(scalar, light):
     for image, share in votes:
         least = tf.reduce_min(tf.shape(image))
         radius = tf.maximum(1, _share(share, least))
-        cubes = tf.cast((image - box_means(image, radius)) ** 3, "float64")
+        departure = image - box_means(image, radius)
+        cubes = tf.cast(departure * departure * departure, "float64")
         whole = tf.reduce_sum(tf.abs(cubes))
         total += tf.reduce_sum(cubes) / tf.maximum(whole, 1e-12)
     return tf.where(total > 0, 1.0, -1.0)
@@ -227,27 +264,50 @@ def edge_level(dark, medians=12):
     slopes = (padded[2:, 1:-1] - padded[:-2, 1:-1]) ** 2 + (
         padded[1:-1, 2:] - padded[1:-1, :-2]
     ) ** 2
-    middle = median(tf.reshape(slopes, (-1,)))
+    middle = median(tf.reshape(slopes[::2, ::2], (-1,)))
     weights = tf.cast(tf.maximum(slopes - medians * middle, 0), "float64") ** 2
     total = tf.reduce_sum(weights)
     level = tf.reduce_sum(weights * tf.cast(dark, "float64")) / total
     return tf.cast(tf.where(total > 0, level, math.inf), "float32")
 
 
-def _framed(dark, ink):
-    """The ink in a frame of the training data, where it has `EXTENT`."""
+def _place(ink):
+    """Where ink lies: its centre `[y, x]` and extent, pixels; float64."""
     parts = [tf.where(tf.reduce_any(ink, axis=axis))[:, 0] for axis in (1, 0)]
     first = tf.stack([part[0] for part in parts])
     last = tf.stack([part[-1] for part in parts])
-    extent = tf.cast(tf.reduce_max(last - first) + 1, "int32")
-    side = tf.cast(extent * FRAME, "float64") / EXTENT
-    widen = (3 * side / FRAME - _stroke_width(ink)) / 2
-    near = largest(ink, tf.maximum(1, extent // 20))
+    extent = tf.cast(tf.reduce_max(last - first) + 1, "float64")
+    return tf.unstack(tf.cast(first + last + 1, "float64") / 2), extent
+
+
+def _is_filled(ink):
+    """Whether a shape is wider than two fifths of its extent: no stroke."""
+    centre, extent = _place(ink)
+    ink = tf.cast(ink, "float32")
+    ink = _sample(ink, centre, extent * FRAME / EXTENT) > 0.5
+    return count(squares(ink, 2 * EXTENT // 5)) > 0.5 * count(ink)
+
+
+def _framed(dark, ink, pen):
+    """The ink in a frame of the training data, where it has `EXTENT`.
+
+    Args:
+        dark: float32 `(height, width)`.
+        ink: bool of the same shape, True somewhere: where ink is about.
+        pen: Width of strokes, pixels, float64, or 0 for a filled shape.
+
+    Returns:
+        bool `(105, 105)`.
+    """
+    centre, extent = _place(ink)
+    lines = tf.maximum(extent - pen, extent / 2) * FRAME / (EXTENT - PEN)
+    side = tf.where(pen > 0, lines, extent * FRAME / EXTENT)
+    widen = (3 * side / FRAME - stroke_width(ink)) / 2
+    near = largest(ink, tf.maximum(1, tf.cast(extent, "int32") // 20))
     widen = tf.maximum(0, tf.cast(tf.round(widen), "int32"))
     dark = largest(_only(dark, near), widen)
-    centre = tf.unstack(tf.cast(first + last + 1, "float64") / 2)
     framed = _sample(dark, centre, side)
-    return _without_specks(framed > edge_level(framed, medians=0))
+    return without_specks(framed > edge_level(framed, medians=0))
 
 
 def _sample(image, centre, side):
@@ -268,55 +328,6 @@ def _sampling(old, start, stop, new):
     weights = tf.maximum(1 - offsets / tf.maximum(scale, 1.0), 0)
     total = tf.reduce_sum(weights, axis=1, keepdims=True)
     return tf.cast(weights / tf.where(total > 0, total, 1), "float32")
-
-
-def _stroke_width(ink):
-    """Mean width of strokes, in pixels; float64."""
-    crossings = _count(ink[1:] != ink[:-1]) + _count(ink[:, 1:] != ink[:, :-1])
-    return 2 * _count(ink) / tf.maximum(math.pi / 4 * crossings, 1)
-
-
-def _without_specks(ink):
-    """Ink `(height, width)` without what is less than a quarter of a dot."""
-    width = _stroke_width(ink)
-    radius = tf.maximum(1, tf.cast(tf.round(1.5 * width), "int32"))
-    near = box_means(tf.cast(ink, "float32"), radius)
-    near *= tf.cast((2 * radius + 1) ** 2, "float32")
-    return ink & (tf.cast(near, "float64") >= width**2 / 4)
-
-
-def _inside(ink):
-    """Ink `(height, width)` without what is connected to the border."""
-    height, width = tf.unstack(tf.shape(ink))
-    # Coarse cells, so that few steps go all the way.
-    cell = -(-tf.maximum(height, width) // 128)
-    cells = tf.pad(ink, [[0, -height % cell], [0, -width % cell]])
-    high, wide = tf.unstack(tf.shape(cells) // cell)
-    cells = tf.reshape(cells, (high, cell, wide, cell))
-    cells = tf.reduce_any(cells, axis=(1, 3))
-    inner = tf.zeros((tf.maximum(high - 2, 0), tf.maximum(wide - 2, 0)), bool)
-    outer = tf.pad(inner, [[1, 1], [1, 1]], constant_values=True)
-    outer = outer[:high, :wide]
-
-    def spread(_, reached):
-        wider = largest(reached, 1) & cells
-        return tf.reduce_any(wider != reached), wider
-
-    _, reached = tf.while_loop(
-        lambda changed, _: changed,
-        spread,
-        (tf.constant(True), cells & outer),
-        (tf.TensorShape(()), tf.TensorShape((None, None))),
-    )
-    reached = tf.repeat(tf.repeat(reached, cell, axis=0), cell, axis=1)
-    reached = reached[:height, :width]
-    rest = ink & ~reached
-    return ink & ~(reached & (_count(rest) >= 0.25 * _count(ink)))
-
-
-def _count(ink):
-    """How many are True; float64, in which products with shares are exact."""
-    return tf.reduce_sum(tf.cast(ink, "float64"))
 
 
 def _only(dark, where):
