@@ -18,6 +18,7 @@ from keras_meta.page import page_inside
 from keras_meta.preprocessing import Preprocessing, invert_bright_ground
 from keras_meta.resizing import resize
 from keras_meta.ruled_lines import without_rules
+from keras_meta.strokes import without_specks
 
 PREPARE = Preprocessing(28, ink=True)
 
@@ -201,6 +202,15 @@ class TestRules:
         assert left.sum() < 0.15 * dark.sum()
         # The rest is where a line leaves the page before it is half across.
         assert left[50:150].sum() < 0.02 * dark[50:150].sum()
+
+
+def test_specks_and_hairlines_go_and_dots_stay():
+    ink = np.zeros((100, 100), bool)
+    ink[20:80, 40:46] = ink[8:14, 40:46] = True
+    dirty = ink.copy()
+    dirty[50:52, 65:95] = dirty[90, 10] = True
+    np.testing.assert_array_equal(without_specks(dirty), ink)
+    np.testing.assert_array_equal(without_specks(ink), ink)
 
 
 class TestPages:
