@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from zoo import __main__ as command_line
-from zoo import cards, flags, preset_folder
+from zoo import cards, evaluation_flags, flags, preset_folder
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -65,7 +65,7 @@ def test_a_measurement_gives_a_figure_of_the_table(line):
         shlex.split(line)[1:]
     )
     directory = zoo.preset_directory(options.name)
-    asked = command_line._evaluation(
+    asked = evaluation_flags.evaluation(
         zoo.load(options.name), preset_folder.read_recipe(directory), options
     )
     results = preset_folder.read_results(directory).evaluations

@@ -33,6 +33,9 @@ NOT_APPLICABLE = {
     "check_dtype_object": OWN_WORDS,
     "check_fit2d_predict1d": OWN_WORDS,
     "check_n_features_in_after_fitting": OWN_WORDS,
+}
+# Passed on some processors and failed on others.
+BY_ROUNDING = {
     "check_methods_sample_order_invariance": (
         "float32 agrees to 1e-6; the check asks for 1e-7"
     ),
@@ -65,6 +68,8 @@ CHECKS = list(estimator_checks_generator(km.FewShotClassifier(NearestMean())))
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_the_checks_of_scikit_learn(estimator, check):
+    if reason := BY_ROUNDING.get(check.func.__name__):
+        pytest.skip(reason)
     if check.func.__name__ not in NOT_APPLICABLE:
         check(estimator)
         return
