@@ -21,6 +21,7 @@ RANKS = [
         "keras_meta.checks",
         "keras_meta.resizing",
         "keras_meta.torch_weights",
+        "keras_meta.version",
     ),
     (
         "keras_meta.serialization",

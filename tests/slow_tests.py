@@ -7,6 +7,7 @@ one of time: `pytest --durations=60` shows what has become slow.
 # Processes of their own, or data and runs that all tests of a file share.
 FILES = {
     "benchmarks_test",
+    "docs_test",
     "examples_test",
     "glyph_descriptions_test",
     "glyphs_test",

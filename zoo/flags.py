@@ -5,6 +5,8 @@ import math
 import pathlib
 import shlex
 
+from zoo.version import version
+
 DESCRIPTION = """\
 Few-shot models: pretrained ones to use, recipes to train them again.
 
@@ -80,6 +82,9 @@ def parser(commands):
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"keras-meta {version()}"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (summary, add_flags) in COMMANDS.items():
