@@ -41,6 +41,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 
+# Blocks without a language are commands and equations.
+highlight_language = "none"
 # A docstring marks code by single backquotes; a name that is documented
 # becomes a link.
 default_role = "py:obj"

@@ -4,6 +4,7 @@ A docstring shows equations as an indented block after a colon and choices as
 a table of Markdown, both of which reStructuredText takes for something else.
 """
 
+import inspect
 import re
 
 BORDER = re.compile(r"^\|[-:| ]+\|$")
@@ -66,8 +67,30 @@ def convert_tables(lines):
     return converted
 
 
+def join_names(lines):
+    """Puts a name that goes on in the next line into one line.
+
+    Args:
+        lines: List of str.
+
+    Returns:
+        A new list.
+    """
+    text = re.sub(r"(`[\w.]+\.)\n +([\w.]+`)", r"\1\2", "\n".join(lines))
+    return text.split("\n")
+
+
+def signature(app, what, name, obj, options, arguments, returns):
+    """The arguments of a class, which those of Keras do not show."""
+    if what != "class" or "__init__" not in dir(obj):
+        return None
+    found = inspect.signature(obj.__init__)
+    _, *own = found.parameters.values()
+    return str(found.replace(parameters=own)), returns
+
+
 def process(app, what, name, obj, options, lines):
-    lines[:] = convert_tables(mark_literal_blocks(lines))
+    lines[:] = convert_tables(mark_literal_blocks(join_names(lines)))
     # Napoleon escapes the stars of one name, not of two.
     lines[:] = [
         line.replace("*args, **kwargs", r"\*args, \*\*kwargs") for line in lines
@@ -77,4 +100,5 @@ def process(app, what, name, obj, options, lines):
 def setup(app):
     # Before that of napoleon, which has the priority 500.
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

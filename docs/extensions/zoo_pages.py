@@ -11,7 +11,7 @@ from api_pages import write_pages
 
 import zoo
 from keras_meta import models, plots
-from zoo import cards, preset_folder
+from zoo import preset_folder
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "zoo"
 # Of all presets; NOTICE names the package that holds weights of one of them.
@@ -77,7 +77,7 @@ def table(heads, rows, name="sortable"):
 
     Args:
         heads: List of str.
-        rows: List of lists of str, as long as `heads`.
+        rows: List of lists of str, as long as `heads`; a cell may be empty.
         name: Its class for CSS.
 
     Returns:
@@ -111,8 +111,8 @@ def preset_table(folder="zoo"):
                 f"[`{name}`]({folder}/{name}.md)",
                 method_of(directory),
                 first.evaluation.stream.data,
-                str(settings.get("way") or "-"),
-                str(settings.get("shot") or "-"),
+                str(settings.get("way") or ""),
+                str(settings.get("shot") or ""),
                 first.words,
                 f"{recipe['parameters']:,}",
                 size_of(directory),
@@ -148,13 +148,14 @@ def measurements(names, folder="../zoo"):
         results = preset_folder.read_results(zoo.preset_directory(name))
         for found in results.evaluations:
             evaluation = found.evaluation
+            published = evaluation.published
             rows.append(
                 [
                     f"[`{name}`]({folder}/{name}.md)",
                     f"{evaluation.stream.data}, {evaluation.setting}",
                     evaluation.statistics,
                     found.words,
-                    str(cards._published(evaluation)),
+                    "" if published is None else str(published),
                 ]
             )
     heads = ("preset", "episodes", "batch norm", "ours, 95% interval", "paper")
