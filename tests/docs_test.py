@@ -152,6 +152,16 @@ def test_the_tables_show_what_was_measured():
     assert all(result.words in found for result in results.evaluations)
 
 
+def test_a_recipe_without_weights_is_left_out():
+    name = "prototypical_network_glyphs"
+    recipe = "siamese_network_omniglot_105"
+    both = zoo_pages.measurements([name, recipe])
+    assert name in both and recipe not in both
+    assert "No trained preset" in zoo_pages.measurements([recipe])
+    with pytest.raises(ValueError, match="no recipe"):
+        zoo_pages.measurements(["prototypical"])
+
+
 def test_every_example_has_a_page():
     written = gallery_pages.pages()
     for path in (DOCS.parent / "examples").glob("*.py"):
@@ -188,11 +198,12 @@ def test_a_doctest_and_a_list_stay_what_they_are():
 
 
 def test_a_name_over_two_lines_is_joined():
-    lines = ["of `keras_meta.layers.", "    NTMCell`: 1.", "    `x`"]
-    assert docstring_markup.join_names(lines) == [
-        "of `keras_meta.layers.NTMCell`: 1.",
-        "    `x`",
-    ]
+    for indent in ("", "    "):
+        lines = ["of `keras_meta.layers.", f"{indent}NTMCell`: 1.", "`x`"]
+        assert docstring_markup.join_names(lines) == [
+            "of `keras_meta.layers.NTMCell`: 1.",
+            "`x`",
+        ]
 
 
 def test_a_class_shows_its_own_arguments():

@@ -8,18 +8,28 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import zoo
+from zoo import preset_folder
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-class Presets(SphinxDirective):
+class OfPresets(SphinxDirective):
+    """A table that is made anew when a measurement has changed."""
+
+    def nodes_of(self, text):
+        for results in zoo.PRESETS.glob(f"*/{preset_folder.RESULTS}"):
+            self.env.note_dependency(str(results))
+        return self.parse_text_to_nodes(text)
+
+
+class Presets(OfPresets):
     """All presets of the zoo: `{presets}`."""
 
     def run(self):
-        return self.parse_text_to_nodes(zoo_pages.preset_table())
+        return self.nodes_of(zoo_pages.preset_table())
 
 
-class Measured(SphinxDirective):
+class Measured(OfPresets):
     """What was measured: `{measured} NAME ...`, or of all presets."""
 
     optional_arguments = 1
@@ -30,7 +40,7 @@ class Measured(SphinxDirective):
             text = zoo_pages.measurements(self.arguments[0].split())
         else:
             text = zoo_pages.measurements(zoo.list_presets(), folder="zoo")
-        return self.parse_text_to_nodes(text)
+        return self.nodes_of(text)
 
 
 class CodeOf(SphinxDirective):

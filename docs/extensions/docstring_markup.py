@@ -76,13 +76,13 @@ def join_names(lines):
     Returns:
         A new list.
     """
-    text = re.sub(r"(`[\w.]+\.)\n +([\w.]+`)", r"\1\2", "\n".join(lines))
+    text = re.sub(r"(`[\w.]+\.)\n *([\w.]+`)", r"\1\2", "\n".join(lines))
     return text.split("\n")
 
 
 def signature(app, what, name, obj, options, arguments, returns):
     """The arguments of a class, which those of Keras do not show."""
-    if what != "class" or "__init__" not in dir(obj):
+    if what != "class":
         return None
     found = inspect.signature(obj.__init__)
     _, *own = found.parameters.values()

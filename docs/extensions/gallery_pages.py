@@ -32,6 +32,7 @@ PAGE = """\
 {text}
 
 {pictures}```{{literalinclude}} ../../examples/{name}
+:language: python
 :lines: {first}-
 ```
 """

@@ -1,7 +1,8 @@
 """Names of the library in the text of a page lead to the API.
 
 `km.models.MAML` between backquotes becomes a link. A name that does not exist
-is a warning, so pages stay true when the library changes.
+is a warning, so pages stay true when the library changes. Docstrings may leave
+out the module: `EpisodicModel`.
 """
 
 import re
@@ -9,6 +10,7 @@ import re
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
+from sphinx.util.nodes import make_refnode
 
 NAME = re.compile(r"(?:km|keras_meta)((?:\.\w+)+)(?:\(\))?")
 
@@ -37,6 +39,37 @@ class LinkNames(SphinxTransform):
             link += literal
 
 
+def find_without_module(app, env, node, contnode):
+    """The only class or function of a name that a docstring mentions.
+
+    Of the functions those alone whose name is no English word.
+    """
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or not (
+        target[:1].isupper() or "_" in target
+    ):
+        return None
+    found = [
+        (name, entry)
+        for name, entry in env.get_domain("py").objects.items()
+        if name.rpartition(".")[2] == target
+        and entry.objtype in ("class", "function")
+        and not entry.aliased
+    ]
+    if len(found) != 1:
+        return None
+    ((name, entry),) = found
+    return make_refnode(
+        app.builder,
+        node["refdoc"],
+        entry.docname,
+        entry.node_id,
+        contnode,
+        name,
+    )
+
+
 def setup(app):
     app.add_transform(LinkNames)
+    app.connect("missing-reference", find_without_module)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

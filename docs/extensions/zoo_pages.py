@@ -11,7 +11,7 @@ from api_pages import write_pages
 
 import zoo
 from keras_meta import models, plots
-from zoo import preset_folder
+from zoo import preset_folder, recipes
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "zoo"
 # Of all presets; NOTICE names the package that holds weights of one of them.
@@ -21,7 +21,7 @@ PAGE = """\
 ```{{include}} ../../zoo/presets/{name}/README.md
 ```
 
-{start}Its folder is `zoo/presets/{name}` ({size}, {licence}).
+{start}Its folder is `zoo/presets/{name}`; weights: {size}; licence: {licence}.
 {curves}"""
 CURVES = """
 ## Learning curves
@@ -137,15 +137,24 @@ def measurements(names, folder="../zoo"):
     """What was measured of some presets, beside what papers report.
 
     Args:
-        names: Names of presets.
+        names: Names of recipes; those without a preset are left out.
         folder: As for `preset_table`.
 
     Returns:
         Markdown.
+
+    Raises:
+        ValueError: For a name that is no recipe.
     """
+    unknown = set(names) - set(recipes.NAMES)
+    if unknown:
+        raise ValueError(f"There is no recipe {sorted(unknown)}.")
+    shipped = [name for name in names if name in zoo.list_presets()]
+    if not shipped:
+        return "No trained preset is shipped yet."
     rows = []
-    for name in names:
-        results = preset_folder.read_results(zoo.preset_directory(name))
+    for name in shipped:
+        results = preset_folder.read_results(zoo.PRESETS / name)
         for found in results.evaluations:
             evaluation = found.evaluation
             published = evaluation.published
