@@ -7,7 +7,7 @@ WORKERS ?= logical
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest \
 	--numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: quickstart test test-quick lint benchmarks clean
+.PHONY: quickstart test test-quick lint docs benchmarks clean
 
 quickstart: $(VENV)/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) examples/quickstart.py
@@ -22,6 +22,10 @@ test-quick: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+# The site in docs/_build; a warning is an error.
+docs: $(VENV)/installed-docs
+	$(RUN) -m sphinx -W --keep-going --quiet -b html docs docs/_build
 
 benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.episodes
@@ -45,9 +49,14 @@ $(VENV)/installed-test: $(VENV)/bin/python setup.py
 	$(RUN) -m pip install --quiet --editable ".[test]"
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/bin/python setup.py
+	$(RUN) -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 $(VENV)/installed-bench: $(VENV)/bin/python setup.py
 	$(RUN) -m pip install --quiet --editable ".[bench]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) quickstart build dist *.egg-info
+	rm -rf $(VENV) quickstart build dist *.egg-info \
+		docs/_build docs/api docs/gallery docs/zoo

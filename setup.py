@@ -1,14 +1,17 @@
 """All metadata of the distribution; `pyproject.toml` names the tools."""
 
 import pathlib
+import runpy
 
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
+# The package itself would import TensorFlow, which may not be there yet.
+VERSION = runpy.run_path(HERE / "keras_meta" / "version.py")["__version__"]
 
 setup(
     name="keras-meta",
-    version="0.1.0",
+    version=VERSION,
     description="Meta-learning for Keras: few-shot models that learn new "
     "classes from a handful of examples, with a zoo of pretrained weights",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
@@ -19,7 +22,10 @@ setup(
     packages=find_packages(
         include=["keras_meta", "keras_meta.*", "zoo", "zoo.*"]
     ),
-    package_data={"zoo": ["presets/*/*", "demo_page/*"]},
+    package_data={
+        "keras_meta": ["py.typed"],
+        "zoo": ["py.typed", "presets/*/*", "demo_page/*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "keras>=3.15,<4",
@@ -54,6 +60,16 @@ setup(
             # One test builds the wheel.
             "setuptools>=77",
         ],
+        # The site: `make docs`.
+        "docs": [
+            "sphinx>=8.2,<10",
+            "myst-parser>=5,<6",
+            "pydata-sphinx-theme>=0.18,<0.25",
+            # Formulas as MathML, without a script from the internet.
+            "latex2mathml>=3.81,<4",
+            # For the font that they are set in.
+            "ziamath>=0.12,<0.14",
+        ],
         "bench": ["torch>=2.6,<3", "jax>=0.8,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
     },
@@ -61,7 +77,10 @@ setup(
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
         "Programming Language :: Python :: 3 :: Only",
+        # What the tests run on; later ones are expected to work.
+        "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     keywords="meta-learning few-shot keras tensorflow prototypical-networks",

@@ -28,3 +28,17 @@ from keras_meta.few_shot_classifier import FewShotClassifier
 from keras_meta.gradient_terms import gradient_terms
 from keras_meta.preprocessing import Preprocessing
 from keras_meta.serialization import register
+from keras_meta.version import __version__
+
+
+def __getattr__(name):
+    """`keras_meta.zoo` is the package `zoo`, which stands on this one.
+
+    It is imported when it is first asked for. There is no module of that name:
+    `import keras_meta.zoo` fails, and `import zoo` does not.
+    """
+    if name == "zoo":
+        import zoo
+
+        return zoo
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

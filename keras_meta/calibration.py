@@ -115,11 +115,9 @@ def confidence_bins(probabilities, labels, bins=15, classes=None):
             `expected_calibration_error`.
 
     Returns:
-        counts: Integer array `(bins,)`: the predictions in each bin.
-        confidence: Array `(bins,)`: their mean confidence, NaN for an empty
-            bin.
-        accuracy: Array `(bins,)`: the share of them that are right, NaN for
-            an empty bin.
+        Three arrays `(bins,)`: integers, the predictions in each bin; their
+        mean confidence, NaN for an empty bin; and the share of them that are
+        right, NaN for an empty bin.
 
     Raises:
         ValueError: As for `expected_calibration_error`.

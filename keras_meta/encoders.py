@@ -282,8 +282,8 @@ def mlp(units=(256, 128, 64, 64), name="mlp"):
 def resnet12(filters=(64, 160, 320, 640), name="resnet12"):
     """Twelve-layer residual network of later few-shot papers.
 
-    Four `ResidualBlock`s and a global average (Lee et al. 2019, without
-    DropBlock); for images of 84 x 84.
+    Four times a `ResidualBlock`, and a global average (Lee et al. 2019,
+    without DropBlock); for images of 84 x 84.
 
     Args:
         filters: Channels of each block.

@@ -24,6 +24,7 @@ RANKS = [
         "keras_meta.open_shapes",
         "keras_meta.resizing",
         "keras_meta.torch_weights",
+        "keras_meta.version",
     ),
     (
         "keras_meta.serialization",

@@ -2,18 +2,22 @@
 
 import dataclasses
 import pathlib
-import re
-import shlex
 
 import pytest
+from markdown_blocks import (
+    command_lines,
+    parse_line,
+    python_blocks,
+    run_blocks,
+)
 
 import zoo
 from zoo import __main__ as command_line
-from zoo import cards, evaluation_flags, flags, preset_folder
+from zoo import cards, evaluation_flags, preset_folder
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-LINES = re.findall(r"^ *(keras-meta .*)$", README, re.MULTILINE)
+BLOCKS = python_blocks(README)
+LINES = command_lines(README)
 EVALUATIONS = [line for line in LINES if " evaluate " in line]
 # The same program with less of it: the epochs, what is measured, and what is
 # downloaded.
@@ -24,19 +28,18 @@ SHORTER = {
 }
 
 
+def shorten(code):
+    for long, short in SHORTER.items():
+        code = code.replace(long, short)
+    return code
+
+
 def test_the_blocks_run_one_after_another_in_one_session(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = "\n".join(BLOCKS)
+    text = "\n".join(block.code for block in BLOCKS)
     for long in SHORTER:
         assert text.count(long) == 1
-    session = {}
-    for number, block in enumerate(BLOCKS):
-        for long, short in SHORTER.items():
-            block = block.replace(long, short)
-        exec(compile(block, f"block {number} of README.md", "exec"), session)
-        # Where a comment says what a line gives, it does.
-        for line, shown in re.findall(r"^(\w.*)  # (array.*)$", block, re.M):
-            assert repr(eval(line, session)) == shown
+    run_blocks(BLOCKS, "README.md", shorten)
     assert len(BLOCKS) >= 3
     assert {path.name for path in tmp_path.iterdir()} == {
         "my_classifier",
@@ -48,22 +51,17 @@ def test_the_threads_are_set_at_the_beginning_of_a_program():
     """Nowhere else does it work, so no block but the first can show it."""
     assert "set_threads(side_by_side=True)" in README
     for block in BLOCKS[1:]:
-        assert "set_threads" not in block
+        assert "set_threads" not in block.code
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_command_line_is_understood(line):
-    options = flags.parser(command_line.COMMANDS).parse_args(
-        shlex.split(line)[1:]
-    )
-    flags.check_ranges(options)
+    parse_line(line)
 
 
 @pytest.mark.parametrize("line", EVALUATIONS)
 def test_a_measurement_gives_a_figure_of_the_table(line):
-    options = flags.parser(command_line.COMMANDS).parse_args(
-        shlex.split(line)[1:]
-    )
+    options = parse_line(line)
     directory = zoo.preset_directory(options.name)
     asked = evaluation_flags.evaluation(
         zoo.load(options.name), preset_folder.read_recipe(directory), options

@@ -9,6 +9,7 @@ FILES = {
     "benchmarks_test",
     "classifier_litert_test",
     "demo_page_test",
+    "docs_test",
     "examples_test",
     "glyph_descriptions_test",
     "glyphs_test",

@@ -1,8 +1,9 @@
-"""The built wheel holds the zoo: it loads presets from any folder."""
+"""The built wheel holds the zoo, and the source distribution its tests."""
 
 import os
 import subprocess
 import sys
+import tarfile
 import textwrap
 from pathlib import Path
 
@@ -25,8 +26,22 @@ SCRIPT = """
     assert {"index.html", "page.js", "style.css"} <= {
         path.name for path in page.iterdir()
     }
+    for module in (keras_meta, zoo):
+        assert (pathlib.Path(module.__file__).parent / "py.typed").exists()
     print(*zoo.list_presets())
 """
+
+
+# What a wheel is built from.
+NEEDED = (
+    "keras_meta",
+    "zoo",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "NOTICE",
+)
 
 
 def run(*command, **kwargs):
@@ -40,20 +55,16 @@ def run(*command, **kwargs):
     return result.stdout
 
 
-def test_the_wheel_carries_package_and_presets(tmp_path):
-    # A copy, so that the build leaves nothing in the checkout.
-    source, target = tmp_path / "source", tmp_path / "target"
+def copy_of(names, source):
+    """A copy, so that a build leaves nothing in the checkout."""
     source.mkdir()
-    for name in (
-        "keras_meta",
-        "zoo",
-        "setup.py",
-        "README.md",
-        "LICENSE",
-        "NOTICE",
-    ):
+    for name in names:
         (source / name).symlink_to(ROOT / name)
-    (source / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+
+
+def test_the_wheel_carries_package_and_presets(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    copy_of(NEEDED, source)
     pip = ("-m", "pip", "--disable-pip-version-check")
     run(
         *(*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
@@ -69,3 +80,24 @@ def test_the_wheel_carries_package_and_presets(tmp_path):
         env={**os.environ, "PYTHONPATH": str(target)},
     )
     assert "prototypical_network_omniglot" in out.split()
+
+
+def test_the_source_distribution_can_be_tested(tmp_path):
+    source = tmp_path / "source"
+    folders = ("benchmarks", "docs", "examples", "tests")
+    files = ("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile")
+    copy_of((*NEEDED, *folders, *files, "MANIFEST.in"), source)
+    build = "from setuptools import build_meta as b; b.build_sdist('dist')"
+    run("-c", build, cwd=source)
+    (archive,) = (source / "dist").glob("keras_meta-*.tar.gz")
+    with tarfile.open(archive) as files_of:
+        names = {name.partition("/")[2] for name in files_of.getnames()}
+    for name in (*NEEDED, *files, "docs/conf.py", "tests/conftest.py"):
+        assert name in names
+    for name in (*folders, "zoo/presets"):
+        for path in (ROOT / name).rglob("*.py" if name in folders else "*"):
+            inside = path.relative_to(ROOT).as_posix()
+            if path.is_file() and "docs/_build" not in inside:
+                assert inside in names
+    written = ("docs/_build", "docs/api/", "docs/gallery/", "docs/zoo/")
+    assert not any(name.startswith(written) for name in names)

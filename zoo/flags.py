@@ -6,6 +6,8 @@ import pathlib
 
 from zoo import demo_flags
 
+from zoo.version import version
+
 DESCRIPTION = """\
 Few-shot models: pretrained ones to use, recipes to train them again.
 
@@ -83,6 +85,9 @@ def parser(commands):
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"keras-meta {version()}"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (summary, add_flags) in COMMANDS.items():
