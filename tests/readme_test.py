@@ -12,7 +12,6 @@ from markdown_blocks import (
 )
 
 import zoo
-from zoo import __main__ as command_line
 from zoo import cards, evaluation_flags, preset_folder
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")

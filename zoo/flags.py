@@ -5,7 +5,6 @@ import math
 import pathlib
 
 from zoo import demo_flags
-
 from zoo.version import version
 
 DESCRIPTION = """\
