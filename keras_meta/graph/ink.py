@@ -175,8 +175,9 @@ def _darkness(picture):
     smooth = blurred(picture)
     least = tf.reduce_min(tf.shape(smooth)[:2])
     # A part of the pixels tells which colour and side ink has.
-    step = tf.maximum(1, least // 200)
-    some = smooth[::step, ::step]
+    # A picture of at most `LONGEST` pixels has the step 1 or 2; a slice by a
+    # step that the graph computes makes what follows very slow.
+    some = tf.cond(least // 200 > 1, lambda: smooth[::2, ::2], lambda: smooth)
     direction = _ink_direction(some)
     scalar = tf.reduce_sum(smooth * direction, axis=-1)
     light = tf.reduce_mean(smooth, axis=-1)
