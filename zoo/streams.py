@@ -136,7 +136,7 @@ class Photographs(Episodes):
         from keras_meta.models import PrototypicalNetwork
 
         if (
-            not isinstance(model, PrototypicalNetwork)
+            type(model) is not PrototypicalNetwork
             or not isinstance(model.encoder, keras.Model)
             or model.statistics != "running"
         ):

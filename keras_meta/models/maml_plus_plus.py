@@ -1,10 +1,9 @@
 """MAML++ (Antoniou, Edwards and Storkey, 2019)."""
 
-import keras
 import tensorflow as tf
 
 from keras_meta.checks import check_integer
-from keras_meta.models.maml import MAML
+from keras_meta.models.learned_rates import LearnedRates
 from keras_meta.serialization import register
 
 # What an early step keeps of its share of the loss at the end.
@@ -12,7 +11,7 @@ LEAST_SHARE = 0.03
 
 
 @register
-class MAMLPlusPlus(MAML):
+class MAMLPlusPlus(LearnedRates):
     """MAML with a learned rate for each layer and step, and a loss at each.
 
     With `alpha_{l,j}` the rate of layer `l` in step `j`, `L0` the loss on the
@@ -76,26 +75,8 @@ class MAMLPlusPlus(MAML):
             "first_order_updates", first_order_updates, 0
         )
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        start = keras.initializers.Constant(self.inner_learning_rate)
-        rates = super().inner_rates(self.network.trainable_variables)
-        self.learned_rates = [
-            self.add_weight(
-                (self.inner_steps,), name=f"inner_rate_{n}", initializer=start
-            )
-            for n, rate in enumerate(rates)
-            if rate is not None
-        ]
-
-    @property
-    def learned_variables(self):
-        return [*super().learned_variables, *self.learned_rates]
-
-    def inner_rates(self, learned):
-        rates = super().inner_rates(learned)
-        own = iter(learned[len(rates) :])
-        return [None if rate is None else next(own) for rate in rates]
+    def rate_shape(self, weight):
+        return (self.inner_steps,)
 
     def step_size(self, rate, number):
         return rate[tf.minimum(number, self.inner_steps - 1)]

@@ -1,13 +1,11 @@
 """Meta-SGD (Li, Zhou, Chen and Li, 2017)."""
 
-import keras
-
-from keras_meta.models.maml import MAML
+from keras_meta.models.learned_rates import LearnedRates
 from keras_meta.serialization import register
 
 
 @register
-class MetaSGD(MAML):
+class MetaSGD(LearnedRates):
     """MAML that learns an inner learning rate for each single weight.
 
     With `L0` the loss on the support, `L1` that on the queries, and `alpha`
@@ -43,24 +41,5 @@ class MetaSGD(MAML):
     ((3, 3, 1, 8), (2, 3, 3, 1, 8))
     """
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        weights = self.network.trainable_variables
-        start = keras.initializers.Constant(self.inner_learning_rate)
-        fixed = [rate is None for rate in super().inner_rates(weights)]
-        self.learned_rates = [
-            self.add_weight(
-                weight.shape, name=f"inner_rate_{n}", initializer=start
-            )
-            for n, weight in enumerate(weights)
-            if not fixed[n]
-        ]
-
-    @property
-    def learned_variables(self):
-        return [*super().learned_variables, *self.learned_rates]
-
-    def inner_rates(self, learned):
-        rates = super().inner_rates(learned)
-        own = iter(learned[len(rates) :])
-        return [None if rate is None else next(own) for rate in rates]
+    def rate_shape(self, weight):
+        return weight.shape
