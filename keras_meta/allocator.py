@@ -9,7 +9,7 @@ LARGEST = 2**31 - 1
 GROWTH = 2**26
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Keeps memory that is freed for the next training step.
 
     By default glibc, the C library of most Linux systems, returns large

@@ -17,6 +17,12 @@ the caller of `adapt` gets the keys that it returned and those of
 
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_meta.typing import Task, Tensor
 
 STATISTICS = ("running", "batch", "support")
 # Where a task carries the moments of its support pass.
@@ -38,18 +44,25 @@ class StatisticsScope:
             instead of opening their own; those of any other model do not.
     """
 
-    def __init__(self, mode, moments=(), owner=None):
+    def __init__(
+        self,
+        mode: str,
+        moments: Sequence[tuple[Tensor, Tensor]] = (),
+        owner: Any = None,
+    ) -> None:
         self.mode = mode
         self.moments = list(moments)
         self.owner = owner
         self._seen = {}
 
-    def collect(self, layer, mean, variance):
+    def collect(
+        self, layer: keras.Layer, mean: Tensor, variance: Tensor
+    ) -> None:
         """Keeps the moments of `layer`, `(tasks, channels)` each."""
         position = self._position(layer)
         self.moments[position : position + 1] = [(mean, variance)]
 
-    def reuse(self, layer):
+    def reuse(self, layer: keras.Layer) -> tuple[Tensor, Tensor]:
         """The moments of `layer`, `(tasks, channels)` each.
 
         Raises:
@@ -78,12 +91,12 @@ class StatisticsScope:
         _context.scope = self._outer
 
 
-def current_scope():
+def current_scope() -> StatisticsScope | None:
     """The innermost open `StatisticsScope`, or None."""
     return getattr(_context, "scope", None)
 
 
-def with_moments(task, moments):
+def with_moments(task: Task, moments: Sequence[tuple[Tensor, Tensor]]) -> Task:
     """A task that carries the moments of its support pass.
 
     Args:
@@ -104,7 +117,7 @@ def with_moments(task, moments):
     return parts
 
 
-def split_moments(task):
+def split_moments(task: Task) -> tuple[Task, list[tuple[Tensor, Tensor]]]:
     """Undoes `with_moments`.
 
     Args:
@@ -124,7 +137,7 @@ def split_moments(task):
 
 
 @contextlib.contextmanager
-def merged_tasks(tasks):
+def merged_tasks(tasks: int | Tensor) -> Iterator[None]:
     """Says that the batch axis holds the examples of `tasks` tasks.
 
     Args:
@@ -139,6 +152,6 @@ def merged_tasks(tasks):
         _context.tasks = outer
 
 
-def current_tasks():
+def current_tasks() -> int | Tensor:
     """How many tasks are merged into the batch axis; 1 by default."""
     return getattr(_context, "tasks", 1)

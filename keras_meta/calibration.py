@@ -1,9 +1,11 @@
 """Probabilities that say how often they are right (Guo et al., 2017)."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_meta.checks import check_integer
 from keras_meta.data.labels import label_array
+from keras_meta.typing import Labels
 
 # How far below 0 the logarithm of a temperature is expected to be.
 DEVIATION = 2.0
@@ -11,7 +13,7 @@ DEVIATION = 2.0
 RANGE, POINTS, ROUNDS = 12.0, 41, 6
 
 
-def fit_temperature(log_probabilities, codes):
+def fit_temperature(log_probabilities: ArrayLike, codes: np.ndarray) -> float:
     """The temperature that makes predictions as sure as they are right.
 
     `p_T = softmax(log p / T)`. For a model of logits `z` that is
@@ -50,7 +52,7 @@ def fit_temperature(log_probabilities, codes):
     return float(np.exp(best))
 
 
-def tempered(log_probabilities, temperature):
+def tempered(log_probabilities: ArrayLike, temperature: float) -> np.ndarray:
     """`softmax(log p / T)`, the same classes in the same order.
 
     Args:
@@ -65,7 +67,12 @@ def tempered(log_probabilities, temperature):
     return found / found.sum(axis=1, keepdims=True)
 
 
-def expected_calibration_error(probabilities, labels, bins=15, classes=None):
+def expected_calibration_error(
+    probabilities: ArrayLike,
+    labels: Labels,
+    bins: int = 15,
+    classes: Labels | None = None,
+) -> float:
     """How far the confidence of predictions is from their accuracy.
 
     With `B_m` the predictions whose confidence, the probability of the
@@ -107,7 +114,12 @@ def expected_calibration_error(probabilities, labels, bins=15, classes=None):
     return float(np.sum(counts[filled] * gaps) / counts.sum())
 
 
-def confidence_bins(probabilities, labels, bins=15, classes=None):
+def confidence_bins(
+    probabilities: ArrayLike,
+    labels: Labels,
+    bins: int = 15,
+    classes: Labels | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The predictions in bins of their confidence.
 
     Args:

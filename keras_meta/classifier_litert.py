@@ -14,12 +14,18 @@ from keras_meta.ink import SMALLEST
 from keras_meta.models.prototypical_network import PrototypicalNetwork
 from keras_meta.models.saved_model import check_new
 from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 
 class LiteRTExport:
     """Gives a few-shot classifier the method `export_tflite`."""
 
-    def export_tflite(self, filepath, size=None, half_precision=False):
+    def export_tflite(
+        self,
+        filepath: Path,
+        size: Size | None = None,
+        half_precision: bool = False,
+    ) -> None:
         """Writes the classifier as a LiteRT (TensorFlow Lite) file.
 
         The classes are frozen: the file takes a picture and returns its

@@ -19,12 +19,13 @@ from keras import ops
 
 from keras_meta.ops import at_least_float32, in_chunks
 from keras_meta.serialization import check_registered, register
+from keras_meta.typing import Config, Distance, Tensor, TensorLike
 
 EPSILON = 1e-8
 
 
 @register
-def squared_euclidean(x, y):
+def squared_euclidean(x: TensorLike, y: TensorLike) -> Tensor:
     """`sum_d (x_d - y_d)^2`, expanded to one matrix product and clamped."""
     x, y = at_least_float32(x), at_least_float32(y)
     # Subtracting the mean of y from both leaves the distance unchanged, and
@@ -39,7 +40,7 @@ def squared_euclidean(x, y):
 
 
 @register
-def euclidean(x, y):
+def euclidean(x: TensorLike, y: TensorLike) -> Tensor:
     """`sqrt(sum_d (x_d - y_d)^2)`, with a finite gradient at zero."""
     squared = squared_euclidean(x, y)
     positive = squared > 0
@@ -49,7 +50,7 @@ def euclidean(x, y):
 
 
 @register
-def manhattan(x, y):
+def manhattan(x: TensorLike, y: TensorLike) -> Tensor:
     """`sum_d |x_d - y_d|`."""
     x, y = at_least_float32(x), at_least_float32(y)
     return in_chunks(_manhattan, x, y)
@@ -61,20 +62,20 @@ def _manhattan(x, y):
 
 
 @register
-def negative_dot(x, y):
+def negative_dot(x: TensorLike, y: TensorLike) -> Tensor:
     """`-x . y`: the dot product of attention, as a distance."""
     x, y = at_least_float32(x), at_least_float32(y)
     return -ops.matmul(x, ops.swapaxes(y, -1, -2))
 
 
 @register
-def cosine(x, y):
+def cosine(x: TensorLike, y: TensorLike) -> Tensor:
     """`1 - x . y / (|x| |y|)`, in `[0, 2]`; 1 for a zero vector."""
     return 1 + negative_dot(_unit(x), _unit(y))
 
 
 @register
-def semi_cosine(x, y):
+def semi_cosine(x: TensorLike, y: TensorLike) -> Tensor:
     """`-x . y / |y|`: only `y` is normalised."""
     return negative_dot(x, _unit(y))
 
@@ -99,7 +100,7 @@ DISTANCES = {
 }
 
 
-def get(distance):
+def get(distance: str | Distance) -> Distance:
     """Finds a distance by its name, or checks that a function can be saved.
 
     Args:
@@ -126,7 +127,7 @@ def get(distance):
     return distance
 
 
-def pairwise(distance, x, y):
+def pairwise(distance: str | Distance, x: TensorLike, y: TensorLike) -> Tensor:
     """Computes a distance and checks the shape of the result.
 
     Args:
@@ -155,7 +156,7 @@ def pairwise(distance, x, y):
     return at_least_float32(found)
 
 
-def serialize(distance):
+def serialize(distance: Distance) -> str | Config:
     """The name that `get` finds, or a config that Keras deserializes."""
     name = getattr(distance, "__name__", None)
     if DISTANCES.get(name) is distance:

@@ -11,6 +11,8 @@ ReLU, which is the same function at a quarter of the ReLU's cost, and leave
 out the bias that batch norm would cancel.
 """
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_meta import pretrained_weights
@@ -27,7 +29,9 @@ from keras_meta.layers.inverted_residual import (
 from keras_meta.layers.residual_block import ResidualBlock
 
 
-def conv4(filters=64, momentum=0.9, name="conv4"):
+def conv4(
+    filters: int = 64, momentum: float = 0.9, name: str = "conv4"
+) -> keras.Model:
     """Four blocks of convolution, batch norm, max-pool and ReLU, flattened.
 
     The embedding of Matching Networks (Vinyals et al. 2016) and
@@ -58,7 +62,9 @@ def conv4(filters=64, momentum=0.9, name="conv4"):
     return keras.Sequential([*layers, keras.layers.Flatten()], name=name)
 
 
-def conv4_strided(filters=64, flatten=False, name="conv4_strided"):
+def conv4_strided(
+    filters: int = 64, flatten: bool = False, name: str = "conv4_strided"
+) -> keras.Model:
     """Four strided convolutions with batch norm and ReLU.
 
     The Omniglot network of MAML (Finn et al. 2017), which averages the last
@@ -91,7 +97,9 @@ def conv4_strided(filters=64, flatten=False, name="conv4_strided"):
     return keras.Sequential([*layers, last], name=name)
 
 
-def relation_encoder(filters=64, name="relation_encoder"):
+def relation_encoder(
+    filters: int = 64, name: str = "relation_encoder"
+) -> keras.Model:
     """The embedding module of Relation Networks (Sung et al. 2018).
 
     Four blocks of convolution, batch norm and ReLU; the first two without
@@ -123,7 +131,9 @@ def relation_encoder(filters=64, name="relation_encoder"):
     return keras.Sequential(layers, name=name)
 
 
-def koch(convolution_l2=0.0, dense_l2=0.0, name="koch"):
+def koch(
+    convolution_l2: float = 0.0, dense_l2: float = 0.0, name: str = "koch"
+) -> keras.Model:
     """The encoder of the convolutional Siamese network (Koch et al. 2015).
 
     Convolutions of 64 (10 x 10), 128 (7 x 7), 128 (4 x 4) and 256 (4 x 4)
@@ -180,7 +190,9 @@ def koch(convolution_l2=0.0, dense_l2=0.0, name="koch"):
     )
 
 
-def koch_small(filters=64, units=256, name="koch_small"):
+def koch_small(
+    filters: int = 64, units: int = 256, name: str = "koch_small"
+) -> keras.Model:
     """A small `koch` for CPUs and images of 28 x 28, after Koch et al. (2015).
 
     As `koch`: four convolutions without batch norm, max-pool after the first
@@ -217,7 +229,11 @@ def koch_small(filters=64, units=256, name="koch_small"):
     )
 
 
-def augmented_conv5(filters=64, units=(64,), name="augmented_conv5"):
+def augmented_conv5(
+    filters: int = 64,
+    units: Sequence[int] = (64,),
+    name: str = "augmented_conv5",
+) -> keras.Model:
     """The network of Meta Networks, whose layers take fast weights.
 
     Five times a 3 x 3 convolution, ReLU and max-pool, then dense layers;
@@ -255,7 +271,9 @@ def augmented_conv5(filters=64, units=(64,), name="augmented_conv5"):
     return keras.Sequential(layers, name=name)
 
 
-def mlp(units=(256, 128, 64, 64), name="mlp"):
+def mlp(
+    units: Sequence[int] = (256, 128, 64, 64), name: str = "mlp"
+) -> keras.Model:
     """Fully connected layers, each with batch norm and ReLU.
 
     The default is the network without convolutions of MAML (Finn et al.
@@ -279,7 +297,9 @@ def mlp(units=(256, 128, 64, 64), name="mlp"):
     return keras.Sequential(layers, name=name)
 
 
-def resnet12(filters=(64, 160, 320, 640), name="resnet12"):
+def resnet12(
+    filters: Sequence[int] = (64, 160, 320, 640), name: str = "resnet12"
+) -> keras.Model:
     """Twelve-layer residual network of later few-shot papers.
 
     Four times a `ResidualBlock`, and a global average (Lee et al. 2019,
@@ -299,11 +319,11 @@ def resnet12(filters=(64, 160, 320, 640), name="resnet12"):
 
 
 def efficientnet_lite0(
-    weights="imagenet",
-    include_top=False,
-    filters=(32, 16, 24, 40, 80, 112, 192, 320),
-    name="efficientnet_lite0",
-):
+    weights: str | None = "imagenet",
+    include_top: bool = False,
+    filters: Sequence[int] = (32, 16, 24, 40, 80, 112, 192, 320),
+    name: str = "efficientnet_lite0",
+) -> keras.Model:
     """EfficientNet-Lite0, by default with the weights of ImageNet.
 
     EfficientNet-B0 (Tan & Le 2019) without squeeze-and-excitation and with

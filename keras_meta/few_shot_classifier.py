@@ -1,7 +1,11 @@
 """A classifier for one task of your own, with scikit-learn's verbs."""
 
+from collections.abc import Hashable
+from typing import Self
+
 import numpy as np
 from keras import ops
+from PIL.Image import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
@@ -10,6 +14,7 @@ from keras_meta.calibration import fit_temperature, tempered
 from keras_meta.classifier_litert import LiteRTExport
 from keras_meta.data.labels import class_codes, label_array
 from keras_meta.left_out import left_out
+from keras_meta.models import EpisodicModel
 from keras_meta.preprocessing import Preprocessing, to_unit_range
 from keras_meta.task_examples import (
     build,
@@ -20,6 +25,7 @@ from keras_meta.task_examples import (
     check_unknown,
     prepare,
 )
+from keras_meta.typing import Examples, Labels, Path
 
 # Queries predicted at once, and queries times support examples, which some
 # models compare one by one: to bound memory.
@@ -67,7 +73,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
     array(['day', 'day'], dtype=object)
     """
 
-    def __init__(self, model):
+    def __init__(self, model: EpisodicModel) -> None:
         check_model(model)
         self.model = model
 
@@ -80,7 +86,9 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         name = f"{type(self.model).__name__} {self.model.name!r}"
         return f"<{type(self).__name__} of {name}: {known}>"
 
-    def fit(self, images, labels, calibrate=False):
+    def fit(
+        self, images: Examples | Image, labels: Labels, calibrate: bool = False
+    ) -> Self:
         """Learns the classes from scratch.
 
         Args:
@@ -123,7 +131,12 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         self._learn(images, labels, calibrate)
         return self
 
-    def predict(self, images, unknown=None, unknown_label=None):
+    def predict(
+        self,
+        images: Examples | Image,
+        unknown: float | None = None,
+        unknown_label: object | None = None,
+    ) -> np.ndarray:
         """The most probable label of each image, as an array `(n,)`.
 
         With `unknown` an image may be none of the classes: it is refused if
@@ -159,7 +172,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
             labels[refused] = unknown_label
         return labels
 
-    def novelty(self, images):
+    def novelty(self, images: Examples | Image) -> np.ndarray:
         """How unlike all classes each image is.
 
         It is the Euclidean distance of its embedding to the nearest class
@@ -181,7 +194,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         """
         return self._novelty(self._prepare(images))
 
-    def predict_proba(self, images):
+    def predict_proba(self, images: Examples | Image) -> np.ndarray:
         """The probability of each class.
 
         Args:
@@ -195,7 +208,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         """
         return self._probabilities(self._prepare(images))
 
-    def score(self, images, labels):
+    def score(self, images: Examples | Image, labels: Labels) -> float:
         """The share of images whose predicted label is the given one.
 
         Args:
@@ -210,7 +223,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         check_kind(labels, self._labels, "labels")
         return float(np.mean(predicted == labels))
 
-    def add_class(self, images, label):
+    def add_class(self, images: Examples | Image, label: Hashable) -> Self:
         """Learns one more class, or more images of a class.
 
         Args:
@@ -231,7 +244,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         )
         return self
 
-    def remove_class(self, label):
+    def remove_class(self, label: Hashable) -> Self:
         """Forgets a class.
 
         Args:
@@ -251,7 +264,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         self._learn(self._images[keep], self._labels[keep], calibrate)
         return self
 
-    def save(self, directory):
+    def save(self, directory: Path) -> None:
         """Writes the model and the support images to a folder.
 
         Args:
@@ -271,7 +284,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         )
 
     @classmethod
-    def load(cls, directory):
+    def load(cls, directory: Path) -> Self:
         """Reads what `save` wrote.
 
         Args:
@@ -381,7 +394,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         return fit_temperature(logs, codes)
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         # scikit-learn asks for it by `hasattr`.
         if not self.__sklearn_is_fitted__() or self._images.ndim != 2:
             raise AttributeError("Only rows of a table have `n_features_in_`.")

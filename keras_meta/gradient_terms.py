@@ -1,11 +1,19 @@
 """The meta-gradients of MAML, FOMAML and Reptile, and their terms."""
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
 from keras_meta.checks import check_positive
+from keras_meta.typing import Tensor, TensorLike
 
 
-def gradient_terms(loss0, loss1, params, alpha):
+def gradient_terms(
+    loss0: Callable[[list[Tensor]], Tensor],
+    loss1: Callable[[list[Tensor]], Tensor],
+    params: Sequence[TensorLike],
+    alpha: float | Tensor,
+) -> dict[str, list[Tensor]]:
     """The three meta-gradients of two steps, and their first-order expansions.
 
     A task has two minibatches with the losses `L_0` and `L_1`. With `a` the

@@ -10,15 +10,18 @@ They are functions because a `keras.losses.Loss` divides by the number of
 replicas, which would change the inner learning rate.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import check_registered, register
+from keras_meta.typing import Config, Tensor, TensorLike
 
 
 @register
-def cross_entropy(targets, logits):
+def cross_entropy(targets: TensorLike, logits: TensorLike) -> Tensor:
     """Mean over examples of `-log p(class)`; a zero row is padding.
 
     Args:
@@ -38,7 +41,7 @@ def cross_entropy(targets, logits):
 
 
 @register
-def mean_squared_error(targets, values):
+def mean_squared_error(targets: TensorLike, values: TensorLike) -> Tensor:
     """Mean over examples and outputs of `(value - target)^2`.
 
     Args:
@@ -59,7 +62,9 @@ LOSSES = {
 }
 
 
-def get(loss):
+def get(
+    loss: str | Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor], Tensor]:
     """Finds an inner loss by its name.
 
     Args:
@@ -83,7 +88,7 @@ def get(loss):
     return LOSSES[loss]
 
 
-def serialize(loss):
+def serialize(loss: Callable[[Tensor, Tensor], Tensor]) -> str | Config:
     """The name that `get` finds, or a config that Keras deserializes.
 
     Args:

@@ -6,6 +6,7 @@ from keras import ops
 from keras_meta.checks import check_choice, check_integer
 from keras_meta.sequence_losses import ENCODINGS, split_letters
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Tensor, TensorLike
 
 
 @register
@@ -34,7 +35,9 @@ class AccuracyInterval(keras.metrics.Metric):
     {'task_accuracy': 0.75, 'task_accuracy_interval': 0.346}
     """
 
-    def __init__(self, name="task_accuracy", dtype="float64"):
+    def __init__(
+        self, name: str = "task_accuracy", dtype: str = "float64"
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         # Which way is better, for callbacks that monitor it.
         self._direction = "up"
@@ -47,7 +50,12 @@ class AccuracyInterval(keras.metrics.Metric):
             )
             setattr(self, total, variable)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: TensorLike,
+        y_pred: TensorLike,
+        sample_weight: TensorLike | None = None,
+    ) -> None:
         """Adds tasks.
 
         Args:
@@ -75,7 +83,7 @@ class AccuracyInterval(keras.metrics.Metric):
         self.errors.assign_add(ops.sum(error))
         self.squared_errors.assign_add(ops.sum(error * error))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         tasks = ops.maximum(self.tasks, 1)
         mean = self.errors / tasks
         variance = ops.maximum(self.squared_errors / tasks - mean * mean, 0)
@@ -136,11 +144,11 @@ class InstanceAccuracy(keras.metrics.Metric):
 
     def __init__(
         self,
-        instances=10,
-        encoding="one_hot",
-        name="instance",
-        dtype="float64",
-    ):
+        instances: int = 10,
+        encoding: str = "one_hot",
+        name: str = "instance",
+        dtype: str = "float64",
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.instances = check_integer("instances", instances, 1)
         self.encoding = check_choice("encoding", encoding, ENCODINGS)
@@ -159,7 +167,12 @@ class InstanceAccuracy(keras.metrics.Metric):
             )
             setattr(self, total, variable)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: TensorLike,
+        y_pred: TensorLike,
+        sample_weight: TensorLike | None = None,
+    ) -> None:
         """Adds sequences.
 
         Args:
@@ -198,7 +211,7 @@ class InstanceAccuracy(keras.metrics.Metric):
         self.squared_errors.assign_add(ops.sum(errors * errors, axis=0))
         self.shown_times_errors.assign_add(ops.sum(shown * errors, axis=0))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         # 0 / 0 is NaN for an instance that no sequence reaches.
         mean = self.errors / self.shown
         squares = (
@@ -213,7 +226,7 @@ class InstanceAccuracy(keras.metrics.Metric):
             result[f"{self.name}_{k + 1}_interval"] = interval[k]
         return result
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "instances": self.instances,
@@ -248,7 +261,9 @@ class WrongBits(keras.metrics.Metric):
     {'wrong_bits': 0.5, 'wrong_bits_interval': 0.693}
     """
 
-    def __init__(self, name="wrong_bits", dtype="float64"):
+    def __init__(
+        self, name: str = "wrong_bits", dtype: str = "float64"
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         # Which way is better, for callbacks that monitor it.
         self._direction = "down"
@@ -258,7 +273,12 @@ class WrongBits(keras.metrics.Metric):
             )
             setattr(self, total, variable)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: TensorLike,
+        y_pred: TensorLike,
+        sample_weight: TensorLike | None = None,
+    ) -> None:
         """Adds sequences.
 
         Args:
@@ -297,7 +317,7 @@ class WrongBits(keras.metrics.Metric):
         self.wrong.assign_add(ops.sum(wrong))
         self.squared_wrong.assign_add(ops.sum(wrong * wrong))
 
-    def result(self):
+    def result(self) -> Tensor:
         sequences = ops.maximum(self.sequences, 1)
         mean = self.wrong / sequences
         variance = self.squared_wrong / sequences - mean * mean
@@ -305,7 +325,7 @@ class WrongBits(keras.metrics.Metric):
         return {self.name: mean, self.name + "_interval": interval}
 
 
-def instance_index(targets):
+def instance_index(targets: TensorLike) -> Tensor:
     """How often the class of each step has been shown, this step included.
 
     Args:

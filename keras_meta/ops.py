@@ -1,11 +1,13 @@
 """Small pure functions on tensors with a leading `tasks` axis."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 
 import keras
 from keras import ops
 
 from keras_meta.batch_statistics import StatisticsScope, merged_tasks
+from keras_meta.typing import Distance, Shape, Tensor, TensorLike
 
 # The logit of a class without a support example: finite, so that neither a
 # loss nor its gradient turns NaN.
@@ -15,7 +17,7 @@ HALF_PRECISION = ("bfloat16", "float16")
 CHUNK_NUMBERS = 2**26
 
 
-def wide(dtype):
+def wide(dtype: str) -> str:
     """Returns `"float64"` for float64 and `"float32"` for any other dtype.
 
     Half precision is too coarse even for counts: in bfloat16, 301 is 300.
@@ -23,13 +25,15 @@ def wide(dtype):
     return "float64" if dtype == "float64" else "float32"
 
 
-def at_least_float32(tensor):
+def at_least_float32(tensor: TensorLike) -> Tensor:
     """Casts to float32, unless the tensor is float64 already."""
     return ops.cast(tensor, wide(tensor.dtype))
 
 
 @contextlib.contextmanager
-def uncast_inputs(module, shape):
+def uncast_inputs(
+    module: Callable[..., Tensor], shape: Shape
+) -> Iterator[None]:
     """Leaves the precision of a network's inputs to its layers.
 
     Under a half-precision policy a Keras model casts its inputs, which rounds
@@ -63,7 +67,9 @@ def uncast_inputs(module, shape):
             own.update(before)
 
 
-def batch_apply(module, inputs, training=False):
+def batch_apply(
+    module: Callable[..., Tensor], inputs: TensorLike, training: bool = False
+) -> Tensor:
     """Runs a network over the examples of all tasks as one batch.
 
     Args:
@@ -85,7 +91,12 @@ def batch_apply(module, inputs, training=False):
     return ops.reshape(outputs, (tasks, examples, *outputs.shape[1:]))
 
 
-def joint_apply(module, support_x, query_x, training=True):
+def joint_apply(
+    module: Callable[..., Tensor],
+    support_x: TensorLike,
+    query_x: TensorLike,
+    training: bool = True,
+) -> tuple[Tensor, Tensor]:
     """Runs a network over support and queries as one batch of each task.
 
     Batch norm then uses their joint moments, as the code of Prototypical
@@ -108,7 +119,7 @@ def joint_apply(module, support_x, query_x, training=True):
     return outputs[:, :support], outputs[:, support:]
 
 
-def check_vectors(name, embeddings):
+def check_vectors(name: str, embeddings: TensorLike) -> Tensor:
     """Returns embeddings `(tasks, examples, dim)`, or raises a ValueError.
 
     Args:
@@ -127,7 +138,7 @@ def check_vectors(name, embeddings):
     return embeddings
 
 
-def class_counts(support_y):
+def class_counts(support_y: TensorLike) -> Tensor:
     """Support examples of each class.
 
     Args:
@@ -140,7 +151,7 @@ def class_counts(support_y):
     return ops.sum(at_least_float32(support_y), axis=1)
 
 
-def class_sums(embeddings, support_y):
+def class_sums(embeddings: TensorLike, support_y: TensorLike) -> Tensor:
     """Sum of the embeddings of each class; zero for a class without any.
 
     Args:
@@ -156,7 +167,7 @@ def class_sums(embeddings, support_y):
     return ops.einsum("ts...,tsw->tw...", embeddings, support_y)
 
 
-def class_means(embeddings, support_y):
+def class_means(embeddings: TensorLike, support_y: TensorLike) -> Tensor:
     """Mean of the embeddings of each class; zero for a class without any.
 
     Args:
@@ -174,7 +185,7 @@ def class_means(embeddings, support_y):
     return sums / ops.maximum(counts, 1)
 
 
-def class_maxima(values, labels):
+def class_maxima(values: TensorLike, labels: TensorLike) -> Tensor:
     """Largest value of each class; -1e9 for a class without any.
 
     Args:
@@ -199,7 +210,7 @@ def class_maxima(values, labels):
     return mask_absent(ops.swapaxes(found, 1, 2), class_counts(labels))
 
 
-def class_log_sums(values, labels):
+def class_log_sums(values: TensorLike, labels: TensorLike) -> Tensor:
     """`log sum_{i in class} exp(value_i)`; -1e9 for a class without any.
 
     Args:
@@ -231,7 +242,7 @@ def _class_numbers(labels):
     return ops.where(filled, numbers, ops.shape(labels)[2])
 
 
-def in_chunks(compare, x, y):
+def in_chunks(compare: Distance, x: TensorLike, y: TensorLike) -> Tensor:
     """`compare(x, y)` of all pairs, some rows of `x` at a time.
 
     It bounds the memory of a comparison that makes a tensor `(..., n, m,
@@ -257,7 +268,7 @@ def in_chunks(compare, x, y):
     return ops.concatenate(parts, axis=-2)
 
 
-def mask_absent(logits, present):
+def mask_absent(logits: TensorLike, present: TensorLike) -> Tensor:
     """Gives classes without support examples the logit -1e9.
 
     Args:
@@ -271,7 +282,7 @@ def mask_absent(logits, present):
     return ops.where(ops.expand_dims(present, 1) > 0, logits, absent)
 
 
-def row_shares(scores):
+def row_shares(scores: TensorLike) -> Tensor:
     """Divides non-negative scores by the sum of their row.
 
     A row of zeros stays a row of zeros.

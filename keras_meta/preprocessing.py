@@ -1,8 +1,10 @@
 """Turns pictures into images of the form that a model was trained on."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
+from PIL.Image import Image
 
 from keras_meta.arrays import (
     CHANNELS,
@@ -22,6 +24,7 @@ from keras_meta.ink import (
 from keras_meta.pictures import WHOLE, reduced
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Examples
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
@@ -102,11 +105,11 @@ class Preprocessing:
         object.__setattr__(self, "channels", channels)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """The shape of an image: `(height, width, channels)`."""
         return (*self.size, self.channels)
 
-    def __call__(self, images):
+    def __call__(self, images: Examples | Image) -> np.ndarray:
         """Applies the preprocessing.
 
         Args:
@@ -157,7 +160,7 @@ class Preprocessing:
             )
         return self._scaled(self._prepare(pictures))
 
-    def shrinkage(self, height, width):
+    def shrinkage(self, height: int, width: int) -> int:
         """By which factor a picture may shrink before the preprocessing.
 
         Args:
@@ -198,7 +201,7 @@ class Preprocessing:
             picture = drawing(picture)[..., None]
         return self.resize(picture[None])
 
-    def resize(self, images):
+    def resize(self, images: Examples | Image) -> np.ndarray:
         """Applies it to clean pictures, such as scans: nothing is judged.
 
         Args:
@@ -220,7 +223,7 @@ class Preprocessing:
             return images
         return low + (high - low) * images
 
-    def unscaled(self, images):
+    def unscaled(self, images: Examples | Image) -> np.ndarray:
         """Images of the range of values, back in `[0, 1]`.
 
         Args:
@@ -245,7 +248,7 @@ class Preprocessing:
             return (images @ LUMA)[..., None]
         return np.repeat(images, 3, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = dataclasses.asdict(self)
         # As older versions wrote it, which they can read.
         for name in ("interpolation", "value_range"):
@@ -254,7 +257,7 @@ class Preprocessing:
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**config)
 
 
@@ -272,7 +275,7 @@ def _range(value):
     return low, high
 
 
-def to_unit_range(values, name):
+def to_unit_range(values: np.ndarray, name: str) -> np.ndarray:
     """Checks pixels and converts them to float32 in `[0, 1]`.
 
     Args:
@@ -300,7 +303,7 @@ def to_unit_range(values, name):
     return values / 255 if integer else values
 
 
-def check_range(values, top, name):
+def check_range(values: np.ndarray, top: float, name: str) -> None:
     """Raises a ValueError unless all values lie in `[0, top]`.
 
     Args:
@@ -338,7 +341,7 @@ def _unit_range(images):
     return images[..., :3] * alpha + (1 - alpha)
 
 
-def invert_bright_ground(images):
+def invert_bright_ground(images: Examples | Image) -> np.ndarray:
     """Inverts each picture whose median border pixel is above 0.5.
 
     Args:

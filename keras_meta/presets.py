@@ -12,6 +12,8 @@ import pathlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import h5py
 import keras
@@ -19,6 +21,7 @@ import numpy as np
 
 from keras_meta import pretrained_weights
 from keras_meta.open_shapes import open_sizes
+from keras_meta.typing import Path
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -34,7 +37,12 @@ ZOO = ("recipe.json", "results.json", "README.md")
 TEMPORARY = ".keras_meta_save_"
 
 
-def save(model, directory, half_precision=False, weights_from=None):
+def save(
+    model: keras.Model,
+    directory: Path,
+    half_precision: bool = False,
+    weights_from: Mapping[str, str] | None = None,
+) -> None:
     """Writes a model as a preset.
 
     See `replaced_files` for what an interrupted save leaves.
@@ -62,7 +70,7 @@ def save(model, directory, half_precision=False, weights_from=None):
             _round_weights(part / WEIGHTS)
 
 
-def find(name):
+def find(name: str) -> pathlib.Path:
     """The folder of a preset, as `zoo.load` finds it.
 
     Args:
@@ -81,7 +89,7 @@ def find(name):
     return zoo.preset_directory(name)
 
 
-def load(directory):
+def load(directory: Path) -> keras.Model:
     """Rebuilds the model of a preset.
 
     If the folder has a `SHA256SUMS` the files are checked first. Nothing in
@@ -138,7 +146,7 @@ def load(directory):
     return model
 
 
-def check_built(model):
+def check_built(model: keras.Model) -> None:
     """Raises a ValueError unless a model has weights to save.
 
     Args:
@@ -151,7 +159,11 @@ def check_built(model):
         )
 
 
-def write_model(model, folder, weights_from=None):
+def write_model(
+    model: keras.Model,
+    folder: Path,
+    weights_from: Mapping[str, str] | None = None,
+) -> None:
     """Writes the config and the weights of a model.
 
     Args:
@@ -216,7 +228,7 @@ def _round_weights(path):
 
 
 @contextlib.contextmanager
-def replaced_files(directory):
+def replaced_files(directory: Path) -> Iterator[pathlib.Path]:
     """A new folder whose files then replace those of a directory, with sums.
 
     The files are written beside their place and moved there at the end. A
@@ -250,7 +262,7 @@ def replaced_files(directory):
             os.replace(part / name, directory / name)
 
 
-def write_json(path, value):
+def write_json(path: Path, value: object) -> None:
     """Writes JSON that people can read and git can compare.
 
     Args:
@@ -264,7 +276,7 @@ def write_json(path, value):
     os.replace(part, path)
 
 
-def read_json(path):
+def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Args:
@@ -285,7 +297,7 @@ def read_json(path):
         ) from error
 
 
-def write_sums(directory):
+def write_sums(directory: Path) -> None:
     """Writes the SHA-256 sums of the files that the library wrote.
 
     These are the config and the weights, the support and labels of a
@@ -300,7 +312,7 @@ def write_sums(directory):
     _write_sums(directory, _own_files(directory))
 
 
-def check_sums(directory):
+def check_sums(directory: Path) -> None:
     """Raises a ValueError if a file of the library differs from its sum.
 
     Sums of other files, which older versions wrote, are ignored.

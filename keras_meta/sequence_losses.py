@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_meta.serialization import register
+from keras_meta.typing import Tensor
 
 # How the labels of a sequence are written.
 ENCODINGS = ("one_hot", "letters")
@@ -47,20 +48,20 @@ class StringCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        reduction="sum_over_batch_size",
-        name="string_crossentropy",
-        dtype=None,
-    ):
+        reduction: str = "sum_over_batch_size",
+        name: str = "string_crossentropy",
+        dtype: str | None = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         log_p = ops.log_softmax(split_letters("y_pred", y_pred), axis=-1)
         # Not an op for cross-entropy: its gradient at a zero row is not zero.
         letters = split_letters("y_true", y_true)
         return -ops.sum(letters * log_p, axis=(-2, -1))
 
 
-def split_letters(name, strings):
+def split_letters(name: str, strings: Tensor) -> Tensor:
     """One axis for the letters of a string, one for the alphabet.
 
     Args:

@@ -1,13 +1,21 @@
 """How the objects of this package are named in configs and files."""
 
 import copy
+from collections.abc import Callable
+from typing import TypeVar
 
 import keras
 
+from keras_meta.typing import Config
+
 PACKAGE = "keras_meta"
 
+# What `register` gets it gives back, with its type.
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable)
 
-def register(thing):
+
+def register(thing: T) -> T:
     """Makes a class or function known to Keras' saving, as `keras_meta>name`.
 
     Args:
@@ -19,7 +27,7 @@ def register(thing):
     return keras.saving.register_keras_serializable(package=PACKAGE)(thing)
 
 
-def check_registered(name, function):
+def check_registered(name: str, function: F) -> F:
     """Returns a function that can be saved by its name.
 
     Args:
@@ -47,7 +55,7 @@ def check_registered(name, function):
     return function
 
 
-def deserialize_nested(config):
+def deserialize_nested(config: Config) -> Config:
     """Rebuilds every serialized Keras object among the values of a config.
 
     Keras hands `from_config` the nested layers, functions and models of a

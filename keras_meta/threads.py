@@ -10,7 +10,7 @@ from keras_meta.checks import check_integer
 VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
-def set_threads(*, side_by_side, cores=None):
+def set_threads(*, side_by_side: bool, cores: int | None = None) -> None:
     """Sets TensorFlow's threads for many small tasks or for one big batch.
 
     Call it at the top of a program, before TensorFlow's first operation, that
@@ -65,7 +65,7 @@ def set_threads(*, side_by_side, cores=None):
         ) from error
 
 
-def available_cores():
+def available_cores() -> int:
     """How many CPUs this process may use.
 
     Returns:

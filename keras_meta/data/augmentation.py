@@ -25,7 +25,9 @@ class QuarterTurns:
     Images must be square.
     """
 
-    def __call__(self, images, classes, seed):
+    def __call__(
+        self, images: tf.Tensor, classes: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
         turns = tf.random.stateless_uniform(
             (tf.reduce_max(classes) + 1,), seed, 0, 4, tf.int32
         )
@@ -84,7 +86,9 @@ class Affine:
         pair = tuple(check_positive("scale", number) for number in pair)
         object.__setattr__(self, "scale", pair)
 
-    def __call__(self, images, classes, seed):
+    def __call__(
+        self, images: tf.Tensor, classes: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
         count = tf.size(classes)
         draws = tf.reduce_max(classes) + 1 if self.per_class else count
         uniform = tf.random.stateless_uniform((15, draws), seed)
@@ -122,7 +126,9 @@ class Chain:
 
     steps: tuple
 
-    def __call__(self, images, classes, seed):
+    def __call__(
+        self, images: tf.Tensor, classes: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
         for number, step in enumerate(self.steps):
             own = tf.random.experimental.stateless_fold_in(seed, number)
             images = step(images, classes, own)
@@ -130,8 +136,14 @@ class Chain:
 
 
 def affine_matrices(
-    degrees, shear_x, shear_y, scale_x, scale_y, shift_x=0.0, shift_y=0.0
-):
+    degrees: tf.Tensor,
+    shear_x: tf.Tensor,
+    shear_y: tf.Tensor,
+    scale_x: tf.Tensor,
+    scale_y: tf.Tensor,
+    shift_x: tf.Tensor | float = 0.0,
+    shift_y: tf.Tensor | float = 0.0,
+) -> tf.Tensor:
     """Matrices `Translate @ Rotate @ Shear @ Scale` of the plane.
 
     Args:
@@ -152,7 +164,7 @@ def affine_matrices(
     return tf.reshape(tf.stack(rows, axis=-1), (-1, 3, 3))
 
 
-def about_centre(matrices, height, width):
+def about_centre(matrices: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Converts maps about the origin to maps about the image's centre.
 
     Args:
@@ -170,7 +182,7 @@ def about_centre(matrices, height, width):
     return to @ matrices @ back
 
 
-def warp(images, matrices):
+def warp(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
     """Moves images through affine maps about their centre, bilinearly.
 
     Args:

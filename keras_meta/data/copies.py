@@ -12,7 +12,13 @@ DELIMITERS = 2
 BLOCK = 64
 
 
-def copy_dataset(bits=8, shortest=1, longest=20, seed=0, start=0):
+def copy_dataset(
+    bits: int = 8,
+    shortest: int = 1,
+    longest: int = 20,
+    seed: int = 0,
+    start: int = 0,
+) -> tf.data.Dataset:
     """Draws an endless stream of sequences to be copied.
 
     A model sees a delimiter, `length` vectors of random bits and another

@@ -4,11 +4,13 @@ import os
 import pathlib
 import tempfile
 
+import keras
 import numpy as np
 
 from keras_meta.checks import check_choice
 from keras_meta.data.encoded_images import EncodedImages
 from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 # Which lists of classes make up a split.
 SPLITS = {
@@ -37,7 +39,7 @@ SOURCES = {
 BATCH = 32
 
 
-def load_cub(directory, split):
+def load_cub(directory: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Loads image features of the birds of CUB-200-2011 (Wah et al. 2011).
 
     The folder is the unpacked release `CUB_200_2011.tgz` (11788 photographs
@@ -78,7 +80,7 @@ def load_cub(directory, split):
     return np.asarray(features[chosen], "float32"), labels[chosen]
 
 
-def cub_attributes(directory):
+def cub_attributes(directory: Path) -> dict[str, np.ndarray]:
     """Loads the attributes of the 200 species: how often people saw each.
 
     Args:
@@ -107,7 +109,9 @@ def cub_attributes(directory):
     return dict(zip(classes, values / 100, strict=True))
 
 
-def write_cub_features(directory, network, size):
+def write_cub_features(
+    directory: Path, network: keras.Layer, size: Size
+) -> pathlib.Path:
     """Computes `features.npy` of `load_cub` with a network of yours.
 
     Each photograph is resized as a whole to `size`, whatever its shape; Snell

@@ -1,12 +1,16 @@
 """Pictures that stay encoded until an episode asks for them."""
 
 import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from keras_meta.pictures import open_picture, picture_pixels
 from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 
 class EncodedImages:
@@ -43,14 +47,16 @@ class EncodedImages:
     ((2, 28, 28, 1), (28, 28, 1))
     """
 
-    def __init__(self, pictures, preprocessing):
+    def __init__(
+        self, pictures: Sequence[Path | bytes], preprocessing: Preprocessing
+    ) -> None:
         self.pictures = list(pictures)
         self.preprocessing = preprocessing
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         # NumPy knows all kinds of indices, and the errors of wrong ones.
         rows = np.arange(len(self))[key]
         if rows.ndim == 0:
@@ -64,16 +70,16 @@ class EncodedImages:
         chosen = [self.pictures[row] for row in rows]
         return EncodedImages(chosen, self.preprocessing)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return (self[row] for row in range(len(self)))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Tuple `(n, height, width, channels)`."""
         channels = self.preprocessing.channels
         return (len(self), *self.preprocessing.size, channels)
 
-    def take(self, indices):
+    def take(self, indices: ArrayLike) -> tf.Tensor:
         """Decodes some of the pictures, in a graph or eagerly.
 
         Args:
@@ -95,7 +101,7 @@ class EncodedImages:
         images.set_shape((indices.shape[0], *self.shape[1:]))
         return images
 
-    def numpy(self, indices=None):
+    def numpy(self, indices: ArrayLike | None = None) -> np.ndarray:
         """Decodes some or all of the pictures.
 
         Args:
@@ -124,7 +130,9 @@ class EncodedImages:
         return read_picture(picture, shrinkage)
 
 
-def loader_preprocessing(size, channels, ink, preprocessing):
+def loader_preprocessing(
+    size: Size, channels: int, ink: bool, preprocessing: Preprocessing
+) -> Preprocessing:
     """The preprocessing of a loader, given as a whole or by its parts.
 
     Args:
@@ -148,7 +156,9 @@ def loader_preprocessing(size, channels, ink, preprocessing):
     return preprocessing
 
 
-def read_picture(path, shrinkage=None):
+def read_picture(
+    path: Path, shrinkage: Callable[[int, int], int] | None = None
+) -> np.ndarray:
     """Reads one picture file as 8-bit grey, RGB or RGBA.
 
     Args:
@@ -170,7 +180,11 @@ def read_picture(path, shrinkage=None):
     return decode_picture(path, f"'{path}'", shrinkage)
 
 
-def decode_picture(file, name, shrinkage=None):
+def decode_picture(
+    file: Path | BinaryIO,
+    name: str,
+    shrinkage: Callable[[int, int], int] | None = None,
+) -> np.ndarray:
     """Decodes one picture; see `read_picture`.
 
     Args:

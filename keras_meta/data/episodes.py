@@ -12,19 +12,20 @@ from keras_meta.data.class_table import (
 )
 from keras_meta.data.examples import read_examples, row_taker
 from keras_meta.data.labels import label_array
+from keras_meta.typing import Augmentation, Examples, Labels
 
 
 def episode_dataset(
-    examples,
-    labels,
-    way,
-    shot,
-    queries,
-    seed,
-    start=0,
-    groups=None,
-    augmentation=None,
-):
+    examples: Examples,
+    labels: Labels,
+    way: int | tuple[int, int],
+    shot: int | tuple[int, int],
+    queries: int,
+    seed: int,
+    start: int = 0,
+    groups: Labels | None = None,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
     """Draws an endless stream of episodes.
 
     Episode `i` draws `way` classes, gives them the positions 0 to `way - 1`
@@ -119,7 +120,7 @@ def episode_dataset(
     return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
 
 
-def label_groups(labels):
+def label_groups(labels: Labels) -> np.ndarray:
     """The group of each label: its part before the first slash.
 
     Args:

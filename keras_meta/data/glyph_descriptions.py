@@ -1,5 +1,7 @@
 """Descriptions of letters by the words of their Unicode names."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 # Words that do not describe a letter.
@@ -33,7 +35,7 @@ WORDS = """
 TURNS = ("090", "180", "270")
 
 
-def glyph_words():
+def glyph_words() -> list[str]:
     """The 253 words that describe the letters of `load_glyphs`.
 
     They are the angles 090, 180 and 270 of turned letters, and the 250 words
@@ -47,7 +49,7 @@ def glyph_words():
     return [*TURNS, *WORDS]
 
 
-def describe_glyphs(labels):
+def describe_glyphs(labels: Iterable[str]) -> dict[str, np.ndarray]:
     """Describes letters by the words of their names, for zero-shot learning.
 
     A description has a 1 for each word of the letter's Unicode name and a 0

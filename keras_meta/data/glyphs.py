@@ -19,6 +19,7 @@ from keras_meta.data.glyph_drawings import (
     style_font,
 )
 from keras_meta.data.rotations import rotations_as_classes
+from keras_meta.typing import Path
 
 # The scripts of each split, in order of precedence: of letters that look the
 # same, only the first is a class.
@@ -63,8 +64,12 @@ ALIKE = 1 / 4
 
 
 def load_glyphs(
-    split, rotations=False, size=28, cache_dir=None, protocol="scripts"
-):
+    split: str,
+    rotations: bool = False,
+    size: int = 28,
+    cache_dir: Path | None = None,
+    protocol: str = "scripts",
+) -> tuple[np.ndarray, np.ndarray]:
     """Loads letters of six scripts in Omniglot's form, without a download.
 
     A class is a letter (Unicode category L without the modifier letters Lm,

@@ -14,6 +14,8 @@ from keras_meta.data.encoded_images import (
     read_picture,
 )
 from keras_meta.pictures import HEIC_HINT
+from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 EXTENSIONS = (
     ".bmp",
@@ -46,14 +48,14 @@ SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
 
 def load_image_folder(
-    path,
-    size=None,
-    channels=None,
-    ink=None,
-    table=None,
-    check=True,
-    preprocessing=None,
-):
+    path: Path,
+    size: Size | None = None,
+    channels: int | None = None,
+    ink: bool | None = None,
+    table: Path | None = None,
+    check: bool = True,
+    preprocessing: Preprocessing | None = None,
+) -> tuple[EncodedImages, np.ndarray]:
     """Loads labelled pictures from files.
 
     Without a `table`, `path` holds one folder per class, named for it, with

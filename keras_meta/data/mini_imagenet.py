@@ -2,8 +2,13 @@
 
 import pathlib
 
+import numpy as np
+
 from keras_meta.checks import check_choice
+from keras_meta.data.encoded_images import EncodedImages
 from keras_meta.data.image_folders import load_image_folder
+from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 # How many classes each split has, and the names that it has in the releases.
 CLASSES = {"train": 64, "validation": 16, "test": 20}
@@ -16,8 +21,12 @@ SIZE = 84
 
 
 def load_mini_imagenet(
-    directory, split, size=None, check=False, preprocessing=None
-):
+    directory: Path,
+    split: str,
+    size: Size | None = None,
+    check: bool = False,
+    preprocessing: Preprocessing | None = None,
+) -> tuple[EncodedImages, np.ndarray]:
     """Loads photographs of mini-ImageNet (Vinyals et al. 2016).
 
     100 classes of 600 photographs, which no package may redistribute; the

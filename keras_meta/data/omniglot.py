@@ -6,6 +6,7 @@ from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.cache import cached_arrays
 from keras_meta.data.rotations import rotations_as_classes
 from keras_meta.preprocessing import Preprocessing, to_unit_range
+from keras_meta.typing import Path
 
 DRAWINGS = 20
 # The alphabets of the split of Vinyals et al. (2016), as it was published
@@ -44,8 +45,12 @@ PROTOCOLS = {
 
 
 def load_omniglot(
-    split, protocol="vinyals", rotations=True, size=28, cache_dir=None
-):
+    split: str,
+    protocol: str = "vinyals",
+    rotations: bool = True,
+    size: int = 28,
+    cache_dir: Path | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Loads Omniglot (Lake et al. 2015) through TensorFlow Datasets.
 
     The images are reduced by area averaging and inverted, so ink is bright.

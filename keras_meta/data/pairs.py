@@ -10,6 +10,7 @@ from keras_meta.data.class_table import (
     fold_seed,
 )
 from keras_meta.data.examples import read_examples, row_taker
+from keras_meta.typing import Augmentation, Examples, Labels
 
 # Pairs drawn in a call: a call for each would cost more than its work. Four
 # times as many would be a fifth faster for images of 28 pixels, no faster for
@@ -19,8 +20,13 @@ BLOCK = 64
 
 
 def pair_dataset(
-    examples, labels, seed, start=0, groups=None, augmentation=None
-):
+    examples: Examples,
+    labels: Labels,
+    seed: int,
+    start: int = 0,
+    groups: Labels | None = None,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
     """Draws an endless stream of pairs of examples, same class or different.
 
     A pair is an episode of one class with one support example: the target of

@@ -4,9 +4,12 @@ import numpy as np
 
 from keras_meta.arrays import number_array
 from keras_meta.data.labels import label_array
+from keras_meta.typing import Labels
 
 
-def rotations_as_classes(examples, labels):
+def rotations_as_classes(
+    examples: np.ndarray, labels: Labels
+) -> tuple[np.ndarray, np.ndarray]:
     """Adds the images turned by 90, 180 and 270 degrees as new classes.
 
     Args:

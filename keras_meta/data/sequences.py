@@ -12,21 +12,22 @@ from keras_meta.data.class_table import (
 )
 from keras_meta.data.examples import read_examples, row_taker
 from keras_meta.sequence_losses import ENCODINGS, LETTERS
+from keras_meta.typing import Augmentation, Examples, Labels, Tensor, TensorLike
 
 STRINGS = LETTERS**LETTERS
 
 
 def sequence_dataset(
-    examples,
-    labels,
-    way,
-    length,
-    seed,
-    start=0,
-    encoding="one_hot",
-    groups=None,
-    augmentation=None,
-):
+    examples: Examples,
+    labels: Labels,
+    way: int,
+    length: int,
+    seed: int,
+    start: int = 0,
+    encoding: str = "one_hot",
+    groups: Labels | None = None,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
     """Draws an endless stream of sequences to be labelled step by step.
 
     At each step a model sees an example and the label of the step before,
@@ -125,7 +126,7 @@ def sequence_dataset(
     return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
 
 
-def previous_labels(target):
+def previous_labels(target: TensorLike) -> Tensor:
     """What a model sees of the labels: at each step that of the step before.
 
     Args:

@@ -14,14 +14,14 @@ BLOCK = 64
 
 
 def sinusoid_dataset(
-    shot=10,
-    queries=10,
-    seed=0,
-    start=0,
-    amplitude_range=(0.1, 5.0),
-    phase_range=(0.0, math.pi),
-    x_range=(-5.0, 5.0),
-):
+    shot: int = 10,
+    queries: int = 10,
+    seed: int = 0,
+    start: int = 0,
+    amplitude_range: tuple[float, float] = (0.1, 5.0),
+    phase_range: tuple[float, float] = (0.0, math.pi),
+    x_range: tuple[float, float] = (-5.0, 5.0),
+) -> tf.data.Dataset:
     """Draws an endless stream of regression tasks, each a sine wave.
 
     A task is the function `y = amplitude * sin(x - phase)`; amplitude and

@@ -1,5 +1,7 @@
 """The classes of any labelled image data set of TensorFlow Datasets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_meta.checks import check_choice, check_integer, check_number
@@ -7,25 +9,27 @@ from keras_meta.data.encoded_images import (
     EncodedImages,
     loader_preprocessing,
 )
+from keras_meta.preprocessing import Preprocessing
+from keras_meta.typing import Path, Size
 
 PARTS = ("train", "validation", "test")
 
 
 def load_tfds(
-    name,
-    class_split,
-    size=None,
-    channels=None,
-    ink=None,
-    fractions=(0.64, 0.16, 0.20),
-    seed=0,
-    classes=None,
-    split="all",
-    data_dir=None,
-    image_key="image",
-    label_key="label",
-    preprocessing=None,
-):
+    name: str,
+    class_split: str,
+    size: Size | None = None,
+    channels: int | None = None,
+    ink: bool | None = None,
+    fractions: tuple[float, float, float] = (0.64, 0.16, 0.20),
+    seed: int = 0,
+    classes: Sequence[str] | None = None,
+    split: str = "all",
+    data_dir: Path | None = None,
+    image_key: str = "image",
+    label_key: str = "label",
+    preprocessing: Preprocessing | None = None,
+) -> tuple[EncodedImages, np.ndarray]:
     """Loads the pictures of some of the classes of a TFDS data set.
 
     Meta-learning is measured on classes that training has never seen, so the

@@ -1,7 +1,11 @@
 """Zero-shot episodes: classes given by descriptions, not by examples."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from keras_meta.arrays import as_array, as_numbers
 from keras_meta.checks import check_integer
@@ -12,18 +16,19 @@ from keras_meta.data.class_table import (
     fold_seed,
 )
 from keras_meta.data.examples import read_examples, row_taker
+from keras_meta.typing import Augmentation, Examples, Labels
 
 
 def zero_shot_dataset(
-    examples,
-    labels,
-    descriptions,
-    way,
-    queries,
-    seed,
-    start=0,
-    augmentation=None,
-):
+    examples: Examples,
+    labels: Labels,
+    descriptions: Mapping[Any, ArrayLike] | ArrayLike,
+    way: int,
+    queries: int,
+    seed: int,
+    start: int = 0,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
     """Draws an endless stream of zero-shot episodes.
 
     Episode `i` draws `way` classes, gives them the positions 0 to `way - 1`

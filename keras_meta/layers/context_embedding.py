@@ -1,5 +1,7 @@
 """Full context embeddings of Matching Networks (Vinyals et al. 2016)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_meta.checks import check_integer
 from keras_meta.layers.forget_gate import open_forget_gate
 from keras_meta.ops import ABSENT_LOGIT
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 
 @register
@@ -23,7 +26,7 @@ class SupportContext(keras.layers.Layer):
     Padding is skipped by both directions.
     """
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: Shape) -> None:
         dim = embeddings_shape[-1]
         # cuDNN's LSTM has no gradient of its gradient.
         options = dict(
@@ -36,7 +39,7 @@ class SupportContext(keras.layers.Layer):
         self.forward.build(embeddings_shape)
         self.backward.build(embeddings_shape)
 
-    def call(self, embeddings, filled=None):
+    def call(self, embeddings: Tensor, filled: Tensor | None = None) -> Tensor:
         """Adds their context to embeddings.
 
         Args:
@@ -74,11 +77,11 @@ class QueryContext(keras.layers.Layer):
         ValueError: If `read_steps` is not a positive integer.
     """
 
-    def __init__(self, read_steps=3, **kwargs):
+    def __init__(self, read_steps: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.read_steps = check_integer("read_steps", read_steps, 1)
 
-    def build(self, queries_shape, support_shape):
+    def build(self, queries_shape: Shape, support_shape: Shape) -> None:
         dim = queries_shape[-1]
         self.kernel = self.add_weight(
             shape=(dim, 4 * dim), name="kernel", initializer="glorot_uniform"
@@ -92,7 +95,9 @@ class QueryContext(keras.layers.Layer):
             shape=(4 * dim,), name="bias", initializer=open_forget_gate
         )
 
-    def call(self, queries, support, filled=None):
+    def call(
+        self, queries: Tensor, support: Tensor, filled: Tensor | None = None
+    ) -> Tensor:
         """Adds their context to queries.
 
         Args:
@@ -105,7 +110,9 @@ class QueryContext(keras.layers.Layer):
         """
         return self.read(queries, support, filled)[0]
 
-    def read(self, queries, support, filled=None):
+    def read(
+        self, queries: Tensor, support: Tensor, filled: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns what `call` does, and the attention of every step.
 
         Args:
@@ -134,8 +141,10 @@ class QueryContext(keras.layers.Layer):
             hidden = ops.sigmoid(leave) * ops.tanh(cell) + queries
         return hidden, ops.stack(attentions)
 
-    def compute_output_shape(self, queries_shape, support_shape):
+    def compute_output_shape(
+        self, queries_shape: Shape, support_shape: Shape
+    ) -> tuple[int | None, ...]:
         return queries_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "read_steps": self.read_steps}

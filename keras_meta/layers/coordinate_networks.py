@@ -7,6 +7,7 @@ and gradients are data to them: no derivative goes back through.
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -15,6 +16,7 @@ from keras_meta.checks import check_integer
 from keras_meta.layers.coordinate_blocks import in_blocks
 from keras_meta.layers.forget_gate import open_forget_gate
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 # `k` of Munkhdalai and Yu.
 SMALL = 7
@@ -22,7 +24,9 @@ SMALL = 7
 EPSILON = 2.0**-52
 
 
-def log_and_sign(gradients, small=SMALL):
+def log_and_sign(
+    gradients: Tensor, small: float = SMALL
+) -> tuple[Tensor, Tensor]:
     """A gradient as its magnitude and its sign, both of moderate size.
 
     `[max(log(|g| + eps) / p, -1), clip(g e^p, -1, 1)]` (Andrychowicz et al.
@@ -58,11 +62,13 @@ class CoordinateLSTM(keras.layers.Layer):
         ValueError: If `units` is no positive integer.
     """
 
-    def __init__(self, units=20, **kwargs):
+    def __init__(self, units: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("units", units, 1)
 
-    def build(self, gradients_shape, steps_shape=None):
+    def build(
+        self, gradients_shape: Shape, steps_shape: Shape | None = None
+    ) -> None:
         units, start = self.units, "lecun_normal"
         self.kernel = self.add_weight(
             shape=(2, 4 * units), initializer=start, name="kernel"
@@ -78,7 +84,7 @@ class CoordinateLSTM(keras.layers.Layer):
         )
         self.output_bias = self.add_weight(shape=(1,), name="output_bias")
 
-    def call(self, gradients, steps):
+    def call(self, gradients: Tensor, steps: Tensor) -> Tensor:
         """Makes fast weights.
 
         Args:
@@ -125,10 +131,12 @@ class CoordinateLSTM(keras.layers.Layer):
         ]
         return in_blocks(read, gradients, weights)
 
-    def compute_output_shape(self, gradients_shape, steps_shape=None):
+    def compute_output_shape(
+        self, gradients_shape: Shape, steps_shape: Shape | None = None
+    ) -> tuple[int | None, ...]:
         return (1, gradients_shape[1])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}
 
 
@@ -146,11 +154,11 @@ class CoordinateMLP(keras.layers.Layer):
         ValueError: If `units` is no positive integer.
     """
 
-    def __init__(self, units=20, **kwargs):
+    def __init__(self, units: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("units", units, 1)
 
-    def build(self, gradients_shape):
+    def build(self, gradients_shape: Shape) -> None:
         sizes = [2, self.units, self.units, 1]
         self.layer_weights = []
         for number in range(3):
@@ -164,7 +172,7 @@ class CoordinateMLP(keras.layers.Layer):
             )
             self.layer_weights += [kernel, bias]
 
-    def call(self, gradients):
+    def call(self, gradients: Tensor) -> Tensor:
         """Makes fast weights, one for each number.
 
         Args:
@@ -191,8 +199,10 @@ class CoordinateMLP(keras.layers.Layer):
         ]
         return in_blocks(transform, gradients, weights)
 
-    def compute_output_shape(self, gradients_shape):
+    def compute_output_shape(
+        self, gradients_shape: Shape
+    ) -> tuple[int | None, ...]:
         return gradients_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}

@@ -1,5 +1,8 @@
 """What the embedding of a Meta Network is asked of its support set."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +11,7 @@ from keras_meta.checks import check_choice, check_integer
 from keras_meta.layers.weighted_l1 import WeightedL1
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 LOSSES = ("auto", "cross_entropy", "verification", "contrastive")
 # Below this distance, examples of different classes are pushed apart.
@@ -41,7 +45,12 @@ class EmbeddingLoss(keras.layers.Layer):
         ValueError: For another name, or if `steps` is no positive integer.
     """
 
-    def __init__(self, loss="auto", steps=5, **kwargs):
+    def __init__(
+        self,
+        loss: str | Callable[..., Tensor] = "auto",
+        steps: int = 5,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.loss = check_choice("embedding_loss", loss, LOSSES)
         self.steps = check_integer("embedding_steps", steps, 1)
@@ -49,7 +58,12 @@ class EmbeddingLoss(keras.layers.Layer):
         if loss in ("auto", "verification"):
             self.verification = WeightedL1(dtype=self.dtype_policy)
 
-    def build(self, embeddings_shape, support_y_shape, chunks_shape=None):
+    def build(
+        self,
+        embeddings_shape: Shape,
+        support_y_shape: Shape,
+        chunks_shape: Shape | None = None,
+    ) -> None:
         dim, way = embeddings_shape[-1], support_y_shape[-1]
         self.classifier = None
         if self.loss in ("auto", "cross_entropy"):
@@ -62,7 +76,7 @@ class EmbeddingLoss(keras.layers.Layer):
         if self.verification is not None:
             self.verification.build((None, None, dim), (None, None, dim))
 
-    def split(self, support_y):
+    def split(self, support_y: Tensor) -> tuple[Tensor, Tensor]:
         """Divides the support into chunks.
 
         Args:
@@ -79,7 +93,9 @@ class EmbeddingLoss(keras.layers.Layer):
         least = ops.cast(ops.where(self._of_pairs(support_y), 2, 1), "int32")
         return split_support(support_y, most, least)
 
-    def call(self, embeddings, support_y, chunks):
+    def call(
+        self, embeddings: Tensor, support_y: Tensor, chunks: Tensor
+    ) -> Tensor:
         """The loss of one task.
 
         Args:
@@ -111,15 +127,20 @@ class EmbeddingLoss(keras.layers.Layer):
         return self.loss != "cross_entropy"
 
     def compute_output_shape(
-        self, embeddings_shape, support_y_shape, chunks_shape=None
-    ):
+        self,
+        embeddings_shape: Shape,
+        support_y_shape: Shape,
+        chunks_shape: Shape | None = None,
+    ) -> tuple[int | None, ...]:
         return ()
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "loss": self.loss, "steps": self.steps}
 
 
-def split_support(support_y, most, least):
+def split_support(
+    support_y: Tensor, most: int, least: int
+) -> tuple[Tensor, Tensor]:
     """Divides the support into chunks of about equal size, in its order.
 
     Args:
@@ -141,7 +162,7 @@ def split_support(support_y, most, least):
     return chunks * ops.cast(filled, support_y.dtype)[:, None], count
 
 
-def mean_in_chunks(losses, weights):
+def mean_in_chunks(losses: Tensor, weights: Tensor) -> Tensor:
     """Sums over chunks the weighted mean of each.
 
     Args:
@@ -155,7 +176,9 @@ def mean_in_chunks(losses, weights):
     return ops.sum(losses[:, None] * weights / counts)
 
 
-def classification_loss(logits, support_y, chunks):
+def classification_loss(
+    logits: Tensor, support_y: Tensor, chunks: Tensor
+) -> Tensor:
     """Cross-entropy of the classes.
 
     Args:
@@ -170,7 +193,9 @@ def classification_loss(logits, support_y, chunks):
     return mean_in_chunks(losses, chunks)
 
 
-def verification_loss(logits, support_y, chunks):
+def verification_loss(
+    logits: Tensor, support_y: Tensor, chunks: Tensor
+) -> Tensor:
     """Cross-entropy of "these two are of one class", over all pairs.
 
     Args:
@@ -186,7 +211,9 @@ def verification_loss(logits, support_y, chunks):
     return mean_in_chunks(ops.reshape(losses, (-1,)), pairs)
 
 
-def contrastive_loss(embeddings, support_y, chunks):
+def contrastive_loss(
+    embeddings: Tensor, support_y: Tensor, chunks: Tensor
+) -> Tensor:
     """`d^2` for a pair of one class, else `max(0, 1 - d)^2`.
 
     Args:

@@ -1,11 +1,14 @@
 """Batch normalization with the statistics of one task."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_meta.batch_statistics import current_scope, current_tasks
 from keras_meta.checks import check_number, check_positive
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 
 @register
@@ -33,7 +36,9 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         ValueError: If `momentum` or `epsilon` is no number or out of range.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(
+        self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.momentum = check_number("momentum", momentum)
         if not 0 <= self.momentum <= 1:
@@ -42,7 +47,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
             )
         self.epsilon = check_positive("epsilon", epsilon)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(
             shape=shape, name="gamma", initializer="ones", autocast=False
@@ -60,7 +65,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
             name="moving_variance", initializer="ones", **moving
         )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         scope = current_scope()
         if not self.trainable:
             # Frozen, as in Keras: the moving averages, which stay.
@@ -151,7 +156,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         old = tf.cast(moving, moment.dtype)
         moving.assign(old * self.momentum + moment * (1 - self.momentum))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "momentum": self.momentum,

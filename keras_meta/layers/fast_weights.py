@@ -20,6 +20,8 @@ as it does with one ReLU, so it comes last.
 """
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -28,6 +30,7 @@ from keras_meta.checks import check_integer
 from keras_meta.layers.kernel_loop import convolve_each
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Size, Tensor
 
 _context = threading.local()
 
@@ -51,14 +54,21 @@ class FastWeights:
     3.0
     """
 
-    def __init__(self, layers, kernels, attention=None):
+    def __init__(
+        self,
+        layers: Sequence[keras.Layer],
+        kernels: Sequence[Tensor],
+        attention: Tensor | None = None,
+    ) -> None:
         self._kernels = {
             id(layer): kernel
             for layer, kernel in zip(layers, kernels, strict=True)
         }
         self._attention = attention
 
-    def outputs(self, layer, inputs, slow):
+    def outputs(
+        self, layer: keras.Layer, inputs: Tensor, slow: Tensor
+    ) -> Tensor:
         """What `layer` returns, from its slow outputs before activation."""
         kernel = self._kernels.get(id(layer))
         outputs = layer.activation(slow)
@@ -92,19 +102,23 @@ class WatchedLayers(FastWeights):
             activation, such as `tf.GradientTape.watch`.
     """
 
-    def __init__(self, watch):
+    def __init__(self, watch: Callable[[Tensor], None]) -> None:
         super().__init__([], [])
         self._watch = watch
         self.layers, self._inputs, self.connected = [], [], []
 
-    def outputs(self, layer, inputs, slow):
+    def outputs(
+        self, layer: keras.Layer, inputs: Tensor, slow: Tensor
+    ) -> Tensor:
         self._watch(slow)
         self.layers.append(layer)
         self._inputs.append(inputs)
         self.connected.append(slow)
         return layer.activation(slow)
 
-    def kernel_gradients(self, layers, gradients):
+    def kernel_gradients(
+        self, layers: Sequence[keras.Layer], gradients: Sequence[Tensor]
+    ) -> list[Tensor]:
         """Gradients of kernels for each example.
 
         Args:
@@ -138,17 +152,17 @@ class AugmentedLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        activation="relu",
-        kernel_initializer="lecun_normal",
-        kernel_regularizer=None,
-        **kwargs,
-    ):
+        activation: Any = "relu",
+        kernel_initializer: Any = "lecun_normal",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
-    def add_kernel(self, shape):
+    def add_kernel(self, shape: Shape) -> None:
         """Makes the slow kernel."""
         self.kernel = self.add_weight(
             shape=shape,
@@ -157,18 +171,20 @@ class AugmentedLayer(keras.layers.Layer):
             name="kernel",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         slow = self.connect(inputs, ops.convert_to_tensor(self.kernel))
         scope = getattr(_context, "scope", None)
         if scope is None:
             return self.activation(slow)
         return scope.outputs(self, inputs, slow)
 
-    def connect(self, inputs, kernel):
+    def connect(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """The layer with a given kernel, before its activation."""
         raise NotImplementedError
 
-    def connect_each(self, inputs, kernels, attention):
+    def connect_each(
+        self, inputs: Tensor, kernels: Tensor, attention: Tensor
+    ) -> Tensor:
         """The same with the kernel `attention[n] @ kernels` for example `n`.
 
         Args:
@@ -178,7 +194,7 @@ class AugmentedLayer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def kernel_gradients(self, inputs, gradients):
+    def kernel_gradients(self, inputs: Tensor, gradients: Tensor) -> Tensor:
         """Gradients of the kernel for each example.
 
         Args:
@@ -190,7 +206,7 @@ class AugmentedLayer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),
@@ -218,28 +234,32 @@ class AugmentedDense(AugmentedLayer):
         ValueError: If `units` is no positive integer.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("units", units, 1)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.add_kernel((input_shape[-1], self.units))
 
-    def connect(self, inputs, kernel):
+    def connect(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return ops.matmul(inputs, kernel)
 
-    def connect_each(self, inputs, kernels, attention):
+    def connect_each(
+        self, inputs: Tensor, kernels: Tensor, attention: Tensor
+    ) -> Tensor:
         # Linear in the kernel: all rows at once, then their mixture.
         each = ops.einsum("ni,rio->nro", inputs, kernels)
         return ops.einsum("nr,nro->no", attention, each)
 
-    def kernel_gradients(self, inputs, gradients):
+    def kernel_gradients(self, inputs: Tensor, gradients: Tensor) -> Tensor:
         return inputs[:, :, None] * gradients[:, None]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Shape
+    ) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}
 
 
@@ -260,26 +280,28 @@ class AugmentedConv2D(AugmentedLayer):
         ValueError: If a size is no positive integer.
     """
 
-    def __init__(self, filters, kernel_size, **kwargs):
+    def __init__(self, filters: int, kernel_size: Size, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = check_integer("filters", filters, 1)
         self.kernel_size = check_integer("kernel_size", kernel_size, 1)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         size = (self.kernel_size, self.kernel_size)
         self.add_kernel((*size, input_shape[-1], self.filters))
 
-    def connect(self, inputs, kernel):
+    def connect(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return ops.conv(inputs, kernel, padding="same")
 
-    def connect_each(self, inputs, kernels, attention):
+    def connect_each(
+        self, inputs: Tensor, kernels: Tensor, attention: Tensor
+    ) -> Tensor:
         # A kernel for each example: a convolution with the kernels of all
         # rows computes `rows` times as much.
         rows, *shape = ops.shape(kernels)
         mixed = ops.matmul(attention, ops.reshape(kernels, (rows, -1)))
         return convolve_each(inputs, ops.reshape(mixed, (-1, *shape)))
 
-    def kernel_gradients(self, inputs, gradients):
+    def kernel_gradients(self, inputs: Tensor, gradients: Tensor) -> Tensor:
         batch = ops.shape(inputs)[0]
         positions = gradients.shape[1] * gradients.shape[2]
         patches = ops.image.extract_patches(
@@ -290,10 +312,12 @@ class AugmentedConv2D(AugmentedLayer):
         found = ops.matmul(ops.swapaxes(patches, 1, 2), gradients)
         return ops.reshape(found, (batch, *self.kernel.shape))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Shape
+    ) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,5 +1,7 @@
 """The block of MobileNetV2 and of EfficientNet-Lite."""
 
+from typing import Any
+
 import keras
 
 from keras_meta.checks import check_integer
@@ -7,6 +9,7 @@ from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 # Of the batch norm of EfficientNet.
 MOMENTUM, EPSILON = 0.99, 1e-3
@@ -34,8 +37,13 @@ class InvertedResidual(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters, kernel_size=3, strides=1, expansion=6, **kwargs
-    ):
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        strides: int = 1,
+        expansion: int = 6,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = check_integer("filters", filters, 1)
         self.kernel_size = check_integer("kernel_size", kernel_size, 1)
@@ -60,7 +68,7 @@ class InvertedResidual(keras.layers.Layer):
             for _ in range(2 if self.expansion == 1 else 3)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
         inner = (*input_shape[:-1], channels * self.expansion)
         if self.expansion > 1:
@@ -74,7 +82,7 @@ class InvertedResidual(keras.layers.Layer):
             layer.build(inner)
         self.normalizations[-1].build((*input_shape[:-1], self.filters))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         x = inputs
         convolutions = [self.depthwise, self.project]
         if self.expand is not None:
@@ -89,13 +97,15 @@ class InvertedResidual(keras.layers.Layer):
             x = x + inputs
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Shape
+    ) -> tuple[int | None, ...]:
         sides = [
             side and -(-side // self.strides) for side in input_shape[1:-1]
         ]
         return (input_shape[0], *sides, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "filters": self.filters,

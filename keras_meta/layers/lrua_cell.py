@@ -1,5 +1,7 @@
 """The memory of Santoro et al. (2016), with least recently used access."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_meta.checks import check_choice, check_number
@@ -7,6 +9,7 @@ from keras_meta.layers.content_addressing import cosine_similarity, read
 from keras_meta.layers.memory_cell import MemoryCell
 from keras_meta.ops import at_least_float32, wide
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 LEAST_USED = ("shared", "per_head", "threshold")
 ZEROED_ROWS = ("one", "all")
@@ -80,20 +83,20 @@ class LRUACell(MemoryCell):
 
     def __init__(
         self,
-        units=200,
-        memory_slots=128,
-        memory_width=40,
-        read_heads=4,
+        units: int = 200,
+        memory_slots: int = 128,
+        memory_width: int = 40,
+        read_heads: int = 4,
         *,
-        least_used="shared",
-        zeroed_rows="one",
-        address_memory="current",
-        gate="scalar",
-        written_content="key",
-        controller_input="inputs_and_reads",
-        usage_decay=0.95,
-        **kwargs,
-    ):
+        least_used: str = "shared",
+        zeroed_rows: str = "one",
+        address_memory: str = "current",
+        gate: str = "scalar",
+        written_content: str = "key",
+        controller_input: str = "inputs_and_reads",
+        usage_decay: float = 0.95,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units, memory_slots, memory_width, read_heads, **kwargs
         )
@@ -117,7 +120,7 @@ class LRUACell(MemoryCell):
                 f"Received: usage_decay={usage_decay!r}"
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         size = self.read_heads * self.memory_width
         self.key_layer = self.dense("key", self.units, size, "tanh")
@@ -131,13 +134,13 @@ class LRUACell(MemoryCell):
             )
 
     @property
-    def memory_state_shapes(self):
+    def memory_state_shapes(self) -> dict[str, tuple[int, ...]]:
         return {
             "read_weights": (self.read_heads, self.memory_slots),
             "usage_weights": (self.memory_slots,),
         }
 
-    def initial_memory_state(self):
+    def initial_memory_state(self) -> dict[str, Tensor]:
         dtype = wide(self.compute_dtype)
         row = ops.one_hot(0, self.memory_slots, dtype=dtype)
         return {
@@ -146,13 +149,21 @@ class LRUACell(MemoryCell):
             "usage_weights": row,
         }
 
-    def advance(self, projected, state):
+    def advance(
+        self, projected: Tensor, state: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         h, carried = self.control(projected, state)
         accessed, weights = self.access(*self._heads(h), state)
         outputs = self.with_reads(h, accessed["reads"])
         return outputs, {**carried, **accessed}, weights
 
-    def access(self, keys, content, gates, state):
+    def access(
+        self,
+        keys: Tensor,
+        content: Tensor,
+        gates: Tensor,
+        state: dict[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The equations of the memory, from `w_lu` to `w_u`.
 
         Args:
@@ -236,7 +247,7 @@ class LRUACell(MemoryCell):
         zeroed = ops.any(least, axis=1) if all_zeroed else marks[0]
         return ops.cast(least, usage.dtype), zeroed
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "least_used": self.least_used,

@@ -1,6 +1,8 @@
 """What cells with an external memory share, apart from its addressing."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,6 +10,7 @@ from keras import ops
 from keras_meta.checks import check_choice, check_integer
 from keras_meta.layers.forget_gate import open_forget_gate
 from keras_meta.ops import at_least_float32, wide
+from keras_meta.typing import Config, Shape, Tensor
 
 CONTROLLERS = ("lstm", "dense")
 # A constant near zero learns best of the usual starts (Collier and Beel 2018).
@@ -17,7 +20,7 @@ INITIAL_MEMORY = 1e-6
 class WideOrthogonal(keras.initializers.Orthogonal):
     """Keras' initializer, which cannot make bfloat16 itself."""
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         return ops.cast(super().__call__(shape, wide(dtype)), dtype)
 
 
@@ -48,13 +51,13 @@ class MemoryCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        memory_slots,
-        memory_width,
-        read_heads,
-        controller="lstm",
-        **kwargs,
-    ):
+        units: int,
+        memory_slots: int,
+        memory_width: int,
+        read_heads: int,
+        controller: str = "lstm",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("units", units, 1)
         self.memory_slots = check_integer("memory_slots", memory_slots, 1)
@@ -67,7 +70,7 @@ class MemoryCell(keras.layers.Layer):
             )
         self.controller = check_choice("controller", controller, CONTROLLERS)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
                 "The inputs of a memory cell must be vectors of a known "
@@ -98,7 +101,9 @@ class MemoryCell(keras.layers.Layer):
                 kernel_initializer=WideOrthogonal(),
             )
 
-    def call(self, inputs, states):
+    def call(
+        self, inputs: Tensor, states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         """One step, as `keras.layers.RNN` calls it.
 
         Args:
@@ -114,7 +119,9 @@ class MemoryCell(keras.layers.Layer):
         outputs, states, _ = self.step(inputs, states)
         return outputs, states
 
-    def step(self, inputs, states):
+    def step(
+        self, inputs: Tensor, states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
         """One step that shows the inside of the memory too.
 
         Args:
@@ -135,7 +142,7 @@ class MemoryCell(keras.layers.Layer):
             raise ValueError(self._wrong_inputs(inputs))
         return self.step_projected(self.project(inputs), states)
 
-    def project(self, inputs):
+    def project(self, inputs: Tensor) -> Tensor:
         """The product of the controller with its inputs, plus its bias.
 
         It does not depend on the steps before, so the inputs of all steps
@@ -157,7 +164,9 @@ class MemoryCell(keras.layers.Layer):
             raise ValueError(self._wrong_inputs(inputs))
         return self.input_layer(inputs)
 
-    def step_projected(self, projected, states):
+    def step_projected(
+        self, projected: Tensor, states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
         """`step`, from what `project` returned.
 
         Args:
@@ -185,7 +194,7 @@ class MemoryCell(keras.layers.Layer):
         outputs, state, weights = self.advance(projected, state)
         return outputs, self._flat(state), weights
 
-    def trace(self, inputs):
+    def trace(self, inputs: Tensor) -> dict[str, Tensor]:
         """What is written and read at each step of some sequences.
 
         The steps run one by one, to be looked at: `keras.layers.RNN` is
@@ -223,7 +232,7 @@ class MemoryCell(keras.layers.Layer):
             },
         }
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
         """The states before the first step.
 
         Args:
@@ -245,7 +254,7 @@ class MemoryCell(keras.layers.Layer):
         ]
 
     @property
-    def state_shapes(self):
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape, without the batch, of each state, in order."""
         memory = (self.memory_slots, self.memory_width)
         return {
@@ -256,12 +265,12 @@ class MemoryCell(keras.layers.Layer):
         }
 
     @property
-    def state_size(self):
+    def state_size(self) -> list[int]:
         """Sizes of the flat states."""
         return [math.prod(shape) for shape in self.state_shapes.values()]
 
     @property
-    def output_size(self):
+    def output_size(self) -> int:
         """Size of the outputs `[h_t, r_t^1 .. r_t^R]`."""
         return self.units + self.read_heads * self.memory_width
 
@@ -270,7 +279,9 @@ class MemoryCell(keras.layers.Layer):
         """Names of the controller's own states."""
         return ("h", "c") if self.controller == "lstm" else ()
 
-    def control(self, projected, state):
+    def control(
+        self, projected: Tensor, state: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The controller's output `h_t` of `[x_t, r_{t-1}]`.
 
         Args:
@@ -295,13 +306,20 @@ class MemoryCell(keras.layers.Layer):
         h = ops.sigmoid(o) * ops.tanh(c)
         return h, {"h": h, "c": c}
 
-    def with_reads(self, vectors, reads):
+    def with_reads(self, vectors: Tensor, reads: Tensor) -> Tensor:
         """`[v, r^1 .. r^R]`, `(batch, size + heads * width)`."""
         size = self.read_heads * self.memory_width
         reads = ops.cast(ops.reshape(reads, (-1, size)), vectors.dtype)
         return ops.concatenate([vectors, reads], axis=-1)
 
-    def dense(self, name, inputs, units, activation=None, **options):
+    def dense(
+        self,
+        name: str,
+        inputs: int,
+        units: int,
+        activation: str | None = None,
+        **options: Any,
+    ) -> keras.Layer:
         """A built dense layer from vectors of `inputs` numbers."""
         layer = keras.layers.Dense(
             units, activation, name=name, dtype=self.dtype_policy, **options
@@ -325,7 +343,7 @@ class MemoryCell(keras.layers.Layer):
             )
         ]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,
@@ -346,13 +364,15 @@ class ProjectedCell(keras.layers.Layer):
         cell: `MemoryCell`.
     """
 
-    def __init__(self, cell):
+    def __init__(self, cell: MemoryCell) -> None:
         super().__init__(dtype=cell.dtype_policy)
         self.cell = cell
         self.state_size = cell.state_size
         self.output_size = cell.output_size
 
-    def call(self, projected, states):
+    def call(
+        self, projected: Tensor, states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         """One step, as `keras.layers.RNN` calls it.
 
         Args:
@@ -365,6 +385,6 @@ class ProjectedCell(keras.layers.Layer):
         outputs, states, _ = self.cell.step_projected(projected, states)
         return outputs, states
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
         """The states before the first step, those of the cell."""
         return self.cell.get_initial_state(batch_size)

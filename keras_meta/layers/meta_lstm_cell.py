@@ -1,5 +1,7 @@
 """The LSTM that updates the weights of a learner (Ravi, Larochelle, 2017)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_meta.checks import check_choice, check_integer
 from keras_meta.layers.coordinate_networks import log_and_sign
 from keras_meta.ops import HALF_PRECISION
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 # `p` of Ravi and Larochelle.
 SMALL = 10
@@ -52,7 +55,13 @@ class MetaLSTMCell(keras.layers.Layer):
         ValueError: If an argument is not as said.
     """
 
-    def __init__(self, units=20, first_layer=True, feedback="gates", **kwargs):
+    def __init__(
+        self,
+        units: int = 20,
+        first_layer: bool = True,
+        feedback: str = "gates",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if self.compute_dtype in HALF_PRECISION:
             self.dtype_policy = "float32"
@@ -61,11 +70,11 @@ class MetaLSTMCell(keras.layers.Layer):
         self.feedback = check_choice("feedback", feedback, FEEDBACKS)
 
     @property
-    def state_size(self):
+    def state_size(self) -> int:
         """Rows of the state."""
         return 3 + 2 * self.units * self.first_layer
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape | None = None) -> None:
         def add(name, shape, low=-0.01, high=0.01):
             return self.add_weight(
                 shape=shape,
@@ -86,7 +95,7 @@ class MetaLSTMCell(keras.layers.Layer):
         self.input_bias = add("input_bias", (1,), -5, -4)
         self.built = True
 
-    def initial_state(self, weights):
+    def initial_state(self, weights: Tensor) -> Tensor:
         """The state before the first step.
 
         Args:
@@ -97,7 +106,7 @@ class MetaLSTMCell(keras.layers.Layer):
         """
         return ops.pad(weights[None], [[0, self.state_size - 1], [0, 0]])
 
-    def gates(self, state):
+    def gates(self, state: Tensor) -> Tensor:
         """The gates of the step that led to a state.
 
         Args:
@@ -109,7 +118,7 @@ class MetaLSTMCell(keras.layers.Layer):
         seen = state[1:3]
         return seen if self.feedback == "gates" else ops.sigmoid(seen)
 
-    def call(self, loss, gradients, state):
+    def call(self, loss: Tensor, gradients: Tensor, state: Tensor) -> Tensor:
         """One step.
 
         Args:
@@ -165,7 +174,7 @@ class MetaLSTMCell(keras.layers.Layer):
         memory = ops.sigmoid(f) * memory + ops.sigmoid(i) * ops.tanh(g)
         return ops.sigmoid(o) * ops.tanh(memory), memory
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,5 +1,7 @@
 """The memory of the Neural Turing Machine (Graves et al. 2014)."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_meta.checks import check_choice, check_integer
@@ -7,6 +9,7 @@ from keras_meta.layers.content_addressing import cosine_similarity, read
 from keras_meta.layers.memory_cell import MemoryCell
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 ADDRESSING = ("content_and_location", "content")
 # What heads may ask for, before their activation functions.
@@ -15,7 +18,7 @@ CLIP = 20
 LEAST_WEIGHT = 1e-12
 
 
-def addressing_parameters(raw, width):
+def addressing_parameters(raw: Tensor, width: int) -> tuple[Tensor, ...]:
     """What a head asks for, from the numbers that the controller gives it.
 
     Args:
@@ -43,7 +46,9 @@ def addressing_parameters(raw, width):
     )
 
 
-def interpolate(content_weights, previous_weights, g):
+def interpolate(
+    content_weights: Tensor, previous_weights: Tensor, g: Tensor
+) -> Tensor:
     """`w_g = g w_c + (1 - g) w_{t-1}` (equation 7).
 
     Args:
@@ -53,7 +58,7 @@ def interpolate(content_weights, previous_weights, g):
     return g * content_weights + (1 - g) * previous_weights
 
 
-def shift(weights, s):
+def shift(weights: Tensor, s: Tensor) -> Tensor:
     """`w_s(i) = sum_o w_g(i - o mod N) s(o)` (equation 8).
 
     An offset of +1 moves attention from row `i` to row `i + 1`.
@@ -70,7 +75,7 @@ def shift(weights, s):
     )
 
 
-def sharpen(weights, gamma):
+def sharpen(weights: Tensor, gamma: Tensor) -> Tensor:
     """`w(i) = w_s(i)^gamma / sum_j w_s(j)^gamma` (equation 9).
 
     Args:
@@ -82,7 +87,9 @@ def sharpen(weights, gamma):
     return ops.softmax(gamma * logs, axis=-1)
 
 
-def write(memory, weights, erase, add):
+def write(
+    memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor
+) -> Tensor:
     """`M(i) <- M(i) (1 - w(i) e) + w(i) a` (equations 3 and 4), head by head.
 
     Args:
@@ -152,17 +159,17 @@ class NTMCell(MemoryCell):
 
     def __init__(
         self,
-        units=100,
-        memory_slots=128,
-        memory_width=20,
-        read_heads=1,
-        write_heads=1,
+        units: int = 100,
+        memory_slots: int = 128,
+        memory_width: int = 20,
+        read_heads: int = 1,
+        write_heads: int = 1,
         *,
-        addressing="content_and_location",
-        shift_range=1,
-        read_after_write=False,
-        **kwargs,
-    ):
+        addressing: str = "content_and_location",
+        shift_range: int = 1,
+        read_after_write: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units, memory_slots, memory_width, read_heads, **kwargs
         )
@@ -171,7 +178,7 @@ class NTMCell(MemoryCell):
         self.shift_range = check_integer("shift_range", shift_range, 1)
         self.read_after_write = bool(read_after_write)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         width = self.memory_width
         size = width + 1
@@ -196,7 +203,7 @@ class NTMCell(MemoryCell):
         }
 
     @property
-    def memory_state_shapes(self):
+    def memory_state_shapes(self) -> dict[str, tuple[int, ...]]:
         if self.addressing == "content":
             return {}
         return {
@@ -204,7 +211,7 @@ class NTMCell(MemoryCell):
             "write_weights": (self.write_heads, self.memory_slots),
         }
 
-    def initial_memory_state(self):
+    def initial_memory_state(self) -> dict[str, Tensor]:
         if not self.built:
             raise ValueError(
                 "The first reads and weights of an NTMCell are learned: call "
@@ -217,7 +224,9 @@ class NTMCell(MemoryCell):
             for name, bias in self.initial_biases.items()
         }
 
-    def advance(self, projected, state):
+    def advance(
+        self, projected: Tensor, state: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         h, carried = self.control(projected, state)
         memory = state["memory"]
         reading = self._heads(self.read_layer(h), self.read_heads)
@@ -257,7 +266,7 @@ class NTMCell(MemoryCell):
         weights = interpolate(weights, previous_weights, g)
         return sharpen(shift(weights, s), gamma)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "write_heads": self.write_heads,

@@ -1,6 +1,7 @@
 """The learned comparator of Relation Networks (Sung et al. 2018)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +12,7 @@ from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 LEAST_SIZE = 4
 PADDINGS = ("same", "valid")
@@ -39,13 +41,19 @@ class RelationHead(keras.layers.Layer):
             maps are too small to be pooled twice.
     """
 
-    def __init__(self, filters=64, units=8, padding="same", **kwargs):
+    def __init__(
+        self,
+        filters: int = 64,
+        units: int = 8,
+        padding: str = "same",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = check_integer("filters", filters, 1)
         self.units = check_integer("units", units, 1)
         self.padding = check_choice("padding", padding, PADDINGS)
 
-    def build(self, class_maps_shape, query_maps_shape):
+    def build(self, class_maps_shape: Shape, query_maps_shape: Shape) -> None:
         *_, height, width, channels = class_maps_shape
         policy = dict(dtype=self.dtype_policy)
 
@@ -94,7 +102,9 @@ class RelationHead(keras.layers.Layer):
             )
         self.rest.build((None, height - lost, width - lost, self.filters))
 
-    def call(self, class_maps, query_maps, training=False):
+    def call(
+        self, class_maps: Tensor, query_maps: Tensor, training: bool = False
+    ) -> Tensor:
         """Scores all pairs.
 
         Args:
@@ -117,7 +127,9 @@ class RelationHead(keras.layers.Layer):
             )
         return ops.reshape(scores, (tasks, query, way))
 
-    def compute_output_shape(self, class_maps_shape, query_maps_shape):
+    def compute_output_shape(
+        self, class_maps_shape: Shape, query_maps_shape: Shape
+    ) -> tuple[int | None, ...]:
         return (*query_maps_shape[:2], class_maps_shape[1])
 
     def _convolve(self, maps, kernel):
@@ -134,7 +146,7 @@ class RelationHead(keras.layers.Layer):
         shape = out.shape[1:]
         return ops.reshape(out, (tasks, count, math.prod(shape))), shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,5 +1,7 @@
 """The block of the twelve-layer residual network."""
 
+from typing import Any
+
 import keras
 
 from keras_meta.checks import check_integer
@@ -7,6 +9,7 @@ from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 
 @register
@@ -24,7 +27,7 @@ class ResidualBlock(keras.layers.Layer):
         ValueError: If `filters` is not a positive integer.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = check_integer("filters", filters, 1)
         self.convolutions = [
@@ -44,7 +47,7 @@ class ResidualBlock(keras.layers.Layer):
         self.activation = keras.layers.LeakyReLU(0.1, dtype=self.dtype_policy)
         self.pool = keras.layers.MaxPooling2D(dtype=self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         inner = (*input_shape[:-1], self.filters)
         shapes = [input_shape, inner, inner, input_shape]
         for layer, shape in zip(self.convolutions, shapes, strict=True):
@@ -52,7 +55,7 @@ class ResidualBlock(keras.layers.Layer):
         for layer in self.normalizations:
             layer.build(inner)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         def branch(x, number):
             x = self.convolutions[number](x)
             return self.normalizations[number](x, training=training)
@@ -62,8 +65,10 @@ class ResidualBlock(keras.layers.Layer):
         x = branch(x, 2) + branch(inputs, 3)
         return self.pool(self.activation(x))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Shape
+    ) -> tuple[int | None, ...]:
         return self.pool.compute_output_shape((*input_shape[:-1], self.filters))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters}

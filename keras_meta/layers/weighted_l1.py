@@ -1,10 +1,13 @@
 """The output unit of the Siamese network (Koch et al. 2015)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_meta.ops import in_chunks
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor
 
 
 @register
@@ -19,18 +22,18 @@ class WeightedL1(keras.layers.Layer):
             then always have the probability 1/2.
     """
 
-    def __init__(self, use_bias=True, **kwargs):
+    def __init__(self, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.use_bias = use_bias
 
-    def build(self, x_shape, y_shape):
+    def build(self, x_shape: Shape, y_shape: Shape) -> None:
         self.kernel = self.add_weight(
             shape=(x_shape[-1], 1), name="kernel", initializer="glorot_uniform"
         )
         if self.use_bias:
             self.bias = self.add_weight(shape=(), name="bias")
 
-    def call(self, x, y):
+    def call(self, x: Tensor, y: Tensor) -> Tensor:
         """Compares all pairs.
 
         Args:
@@ -47,8 +50,10 @@ class WeightedL1(keras.layers.Layer):
         differences = ops.abs(x[:, :, None] - y[:, None])
         return ops.matmul(differences, self.kernel)[..., 0]
 
-    def compute_output_shape(self, x_shape, y_shape):
+    def compute_output_shape(
+        self, x_shape: Shape, y_shape: Shape
+    ) -> tuple[int | None, ...]:
         return (*x_shape[:2], y_shape[1])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "use_bias": self.use_bias}

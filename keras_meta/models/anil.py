@@ -1,8 +1,11 @@
 """Almost no inner loop (Raghu, Raghu, Bengio and Vinyals, 2020)."""
 
+from collections.abc import Sequence
+
 from keras_meta.models.functional import variables_of_last_layer
 from keras_meta.models.maml import MAML
 from keras_meta.serialization import register
+from keras_meta.typing import Tensor
 
 
 @register
@@ -41,7 +44,9 @@ class ANIL(MAML):
     {'weight_12': (2, 8, 3), 'weight_13': (2, 3)}
     """
 
-    def inner_rates(self, learned):
+    def inner_rates(
+        self, learned: list[Tensor]
+    ) -> Sequence[float | Tensor | None]:
         head = variables_of_last_layer(self.network)
         return [
             rate if id(variable) in head else None

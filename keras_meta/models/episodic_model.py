@@ -2,6 +2,7 @@
 
 import types
 import warnings
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -14,7 +15,17 @@ from keras_meta.models.network_input import check_network_input
 from keras_meta.models.replicated_fit import ReplicatedFit
 from keras_meta.models.verbs import query_pass, support_pass
 from keras_meta.ops import wide
+from keras_meta.preprocessing import Preprocessing
 from keras_meta.serialization import deserialize_nested
+from keras_meta.typing import (
+    Config,
+    Episode,
+    Path,
+    Shape,
+    Task,
+    Tensor,
+    TensorLike,
+)
 
 # The least probability that has a logarithm: that of float32.
 SMALLEST = 1.2e-38
@@ -81,7 +92,12 @@ class EpisodicModel(ReplicatedFit):
     # The shape of one example, by key, once the model is built.
     example_shapes = types.MappingProxyType({})
 
-    def __init__(self, statistics="running", preprocessing=None, **kwargs):
+    def __init__(
+        self,
+        statistics: str = "running",
+        preprocessing: Preprocessing | None = None,
+        **kwargs: Any,
+    ) -> None:
         # An encoder casts its input itself; cast here, token ids would be
         # rounded under a half-precision policy.
         super().__init__(**{"autocast": False, **kwargs})
@@ -103,12 +119,12 @@ class EpisodicModel(ReplicatedFit):
                 setattr(cls, name, opening(verb))
 
     @property
-    def statistics(self):
+    def statistics(self) -> str:
         """Which batch-norm statistics a pass uses, by name."""
         return self._statistics
 
     @statistics.setter
-    def statistics(self, value):
+    def statistics(self, value: str) -> None:
         self._statistics = check_choice(
             "statistics", value, self.statistics_choices
         )
@@ -117,28 +133,33 @@ class EpisodicModel(ReplicatedFit):
             self._warn_of_other_batch_norm()
 
     @property
-    def preprocessing(self):
+    def preprocessing(self) -> Preprocessing | None:
         """What the images were put through; None if that is not known."""
         return self._preprocessing
 
     @preprocessing.setter
-    def preprocessing(self, value):
+    def preprocessing(self, value: Preprocessing | None) -> None:
         self._preprocessing = value
         if self.built:
             self.check_preprocessing()
 
     @property
-    def transductive(self):
+    def transductive(self) -> bool:
         """Whether predictions depend on what else is predicted with them."""
         return self.statistics == "batch"
 
-    def forget_traces(self):
+    def forget_traces(self) -> None:
         """Drops compiled functions, which do not notice changed attributes."""
         self.train_function = None
         self.test_function = None
         self.predict_function = None
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         """Learns each task from its support set.
 
         Args:
@@ -153,7 +174,9 @@ class EpisodicModel(ReplicatedFit):
         """
         raise NotImplementedError
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         """Predicts the queries of each task.
 
         Args:
@@ -167,7 +190,7 @@ class EpisodicModel(ReplicatedFit):
         """
         raise NotImplementedError
 
-    def probabilities(self, predictions):
+    def probabilities(self, predictions: TensorLike) -> Tensor:
         """Turns what `infer` and `predict` return into probabilities.
 
         Args:
@@ -178,7 +201,7 @@ class EpisodicModel(ReplicatedFit):
         """
         return ops.softmax(predictions, axis=-1)
 
-    def log_probabilities(self, predictions):
+    def log_probabilities(self, predictions: TensorLike) -> Tensor:
         """The logs of `probabilities`, which a temperature divides.
 
         Args:
@@ -193,7 +216,7 @@ class EpisodicModel(ReplicatedFit):
         shares = self.probabilities(predictions)
         return ops.log(ops.maximum(shares, SMALLEST))
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         """Makes the weights.
 
         Args:
@@ -214,7 +237,7 @@ class EpisodicModel(ReplicatedFit):
         }
         self._warn_of_other_batch_norm()
 
-    def call(self, episodes, training=False):
+    def call(self, episodes: Episode, training: bool = False) -> Tensor:
         """Adapts to the support set of each episode and infers its queries.
 
         Args:
@@ -233,13 +256,13 @@ class EpisodicModel(ReplicatedFit):
         )
         return self.infer(task, episodes["query_x"], training=training)
 
-    def check_preprocessing(self):
+    def check_preprocessing(self) -> None:
         """Raises a ValueError if the network needs other images."""
         for name in ("encoder", "network"):
             network = getattr(self, name, None)
             check_network_input(self.preprocessing, network, name)
 
-    def check_episodes(self, episodes):
+    def check_episodes(self, episodes: Episode) -> None:
         """Raises a ValueError that shows the fix if episodes do not fit.
 
         Args:
@@ -249,7 +272,7 @@ class EpisodicModel(ReplicatedFit):
         if "support_x" in self.input_keys:
             self.check_parts(episodes)
 
-    def check_parts(self, episodes):
+    def check_parts(self, episodes: Episode) -> None:
         """Raises a ValueError unless the parts of episodes fit together.
 
         Args:
@@ -261,7 +284,7 @@ class EpisodicModel(ReplicatedFit):
             tuple(episodes["query_x"].shape),
         )
 
-    def check_query_shape(self, support_x, query_x):
+    def check_query_shape(self, support_x: Shape, query_x: Shape) -> None:
         """Raises a ValueError unless support and queries are alike.
 
         Args:
@@ -270,7 +293,9 @@ class EpisodicModel(ReplicatedFit):
         """
         episode_checks.check_query_shape(support_x, query_x)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         """As `keras.Model.compute_metrics`; warns if padding is counted."""
         if sample_weight is not None and self._compile_metrics is not None:
             episode_checks.warn_of_counted_padding(
@@ -280,12 +305,12 @@ class EpisodicModel(ReplicatedFit):
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **kwargs,
-    ):
+        filepath: Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Writes a SavedModel that learns new classes inside its graph.
 
         Signatures, with tasks, support, queries and way all open; they need
@@ -326,7 +351,7 @@ class EpisodicModel(ReplicatedFit):
             super().export(filepath, format, verbose, input_signature, **kwargs)
 
     @classmethod
-    def from_preset(cls, name):
+    def from_preset(cls, name: Path) -> Self:
         """Loads a pretrained model, as `zoo.load` does.
 
         Args:
@@ -350,7 +375,7 @@ class EpisodicModel(ReplicatedFit):
             )
         return model
 
-    def save_to_preset(self, directory):
+    def save_to_preset(self, directory: Path) -> None:
         """Writes the model as a preset: its config, weights and their sums.
 
         Args:
@@ -362,7 +387,7 @@ class EpisodicModel(ReplicatedFit):
         """
         presets.save(self, directory)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "statistics": self.statistics,
@@ -388,5 +413,5 @@ class EpisodicModel(ReplicatedFit):
             )
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**deserialize_nested(config))

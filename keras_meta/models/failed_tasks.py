@@ -1,9 +1,12 @@
 """Tasks of a meta-batch that turned non-finite."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_meta.models.replicated_fit import with_arguments
+from keras_meta.typing import Tensor
 
 
 class NamesFailedTasks(keras.Model):
@@ -16,17 +19,17 @@ class NamesFailedTasks(keras.Model):
     # for: sentences of the error.
     failure = ""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.failed_tasks = FailedTasks()
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         # What the callback reads is not for the logs.
         return [m for m in super().metrics if m is not self.failed_tasks]
 
     @with_arguments(keras.Model.fit)
-    def fit(self, arguments):
+    def fit(self, arguments: dict[str, Any]) -> keras.callbacks.History:
         """As `EpisodicModel.fit`; it stops at a task that is not finite.
 
         Raises:
@@ -47,12 +50,12 @@ class FailedTasks(keras.metrics.Metric):
     the task, where one failed).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(name="failed_tasks", dtype="float32")
         self.count = self.add_variable((), "zeros", name="count")
         self.position = self.add_variable((), "zeros", name="position")
 
-    def update_state(self, failed):
+    def update_state(self, failed: Tensor) -> None:
         """Adds one meta-batch, `(tasks,)` booleans on each replica."""
         tasks = tf.shape(failed)[0]
         context = tf.distribute.get_replica_context()
@@ -64,7 +67,7 @@ class FailedTasks(keras.metrics.Metric):
             tf.reduce_sum(failed * tf.cast(position, "float32"))
         )
 
-    def result(self):
+    def result(self) -> Tensor:
         # A variable of several replicas is their sum once it is a tensor.
         return {
             "count": tf.convert_to_tensor(self.count.value),
@@ -75,10 +78,12 @@ class FailedTasks(keras.metrics.Metric):
 class StopAtFailedTask(keras.callbacks.Callback):
     """Stops `fit` with a FloatingPointError once a task turned non-finite."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.model.failed_tasks.reset_state()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         found = self.model.failed_tasks.result()
         count = int(found["count"])
         if not count:

@@ -1,5 +1,8 @@
 """The outer loop of the methods that learn a task by gradient steps."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -14,6 +17,7 @@ from keras_meta.models.functional import numbered, run, spec_of
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
+from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
 
 
 class GradientBasedModel(OuterLoop):
@@ -63,50 +67,57 @@ class GradientBasedModel(OuterLoop):
 
     def __init__(
         self,
-        network,
-        inner_loss="cross_entropy",
-        evaluation_inner_steps=1,
-        statistics="batch",
-        **kwargs,
-    ):
+        network: keras.Model,
+        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        evaluation_inner_steps: int = 1,
+        statistics: str = "batch",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(statistics=statistics, **kwargs)
         self.network = check_network(self.network_argument, network)
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 
     @property
-    def evaluation_inner_steps(self):
+    def evaluation_inner_steps(self) -> int:
         """Steps of the inner loop when the model is not training."""
         return self._evaluation_inner_steps
 
     @evaluation_inner_steps.setter
-    def evaluation_inner_steps(self, value):
+    def evaluation_inner_steps(self, value: int) -> None:
         self._evaluation_inner_steps = check_integer(
             "evaluation_inner_steps", value, 0
         )
         self.forget_traces()
 
     @property
-    def learned_variables(self):
+    def learned_variables(self) -> list[keras.Variable]:
         """What the outer loop learns: the network's weights come first."""
         return self.network.trainable_variables
 
     @property
-    def adapted_positions(self):
+    def adapted_positions(self) -> list[int]:
         """Which of `network.trainable_variables` the inner loop adapts."""
         return range(len(self.network.trainable_variables))
 
     @property
-    def state_variables(self):
+    def state_variables(self) -> list[keras.Variable]:
         """What a task changes beside the weights: the network's first."""
         return self.network.non_trainable_variables
 
     @property
-    def kept_state(self):
+    def kept_state(self) -> list[keras.Variable]:
         """Which of `state_variables` belong to the task after adaptation."""
         return []
 
-    def adapt_task(self, learned, state, support_x, support_y, training):
+    def adapt_task(
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The inner loop of one task.
 
         Args:
@@ -123,19 +134,30 @@ class GradientBasedModel(OuterLoop):
         """
         raise NotImplementedError
 
-    def forward(self, weights, state, x, training, then=None):
+    def forward(
+        self,
+        weights: list[Tensor],
+        state: list[Tensor],
+        x: TensorLike,
+        training: bool,
+        then: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
         """`functional.run` of the network with the weights of a task."""
         return run(self.network, weights, state, x, training, then)
 
-    def weight_specs(self, learned, outputs):
+    def weight_specs(
+        self, learned: list[Tensor], outputs: int
+    ) -> list[tf.TensorSpec]:
         """A `tf.TensorSpec` for each weight that `adapt_task` returns."""
         return [spec_of(value) for value in self._of_network(learned)]
 
-    def outputs_of(self, task):
+    def outputs_of(self, task: Task) -> int | None:
         """The number of outputs of a query, None if it is open."""
         return self.fixed_way
 
-    def task_gradient(self, learned, state, episode):
+    def task_gradient(
+        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         """What the outer loop learns from one task.
 
         Here it is the gradient of the loss of the queries, taken through the
@@ -164,7 +186,9 @@ class GradientBasedModel(OuterLoop):
         )
         return gradients, loss, predictions, state
 
-    def compute_output_spec(self, episodes, training=False):
+    def compute_output_spec(
+        self, episodes: Episode, training: bool = False
+    ) -> keras.KerasTensor:
         self.check_episodes(episodes)
         query_x = episodes["query_x"]
         self.fixed_way = self.output_size(query_x.shape[2:])
@@ -173,7 +197,7 @@ class GradientBasedModel(OuterLoop):
             (*query_x.shape[:2], self.fixed_way), self.predictions_dtype
         )
 
-    def output_size(self, example):
+    def output_size(self, example: Shape) -> int:
         """Builds the network for examples of a shape; its `outputs`."""
         outputs = self.network(
             keras.KerasTensor((None, *example), self.compute_dtype)
@@ -193,12 +217,12 @@ class GradientBasedModel(OuterLoop):
             )
         return outputs.shape[1]
 
-    def check_episodes(self, episodes):
+    def check_episodes(self, episodes: Episode) -> None:
         super().check_episodes(episodes)
         if self.built:
             self.check_outputs(episodes["support_y"].shape)
 
-    def check_outputs(self, support_y):
+    def check_outputs(self, support_y: TensorLike) -> None:
         """Raises a ValueError unless the network has an output per class.
 
         Args:
@@ -212,7 +236,12 @@ class GradientBasedModel(OuterLoop):
                 f"Received: a network with {self.fixed_way} outputs"
             )
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         self._build_for(support_x, support_y)
         self.check_outputs(support_y.shape)
         learned, state = self._values()
@@ -249,7 +278,9 @@ class GradientBasedModel(OuterLoop):
         }
         return with_moments(task, moments)
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         reuses = self.statistics == "support"
 
         def infer_one(example):
@@ -270,12 +301,12 @@ class GradientBasedModel(OuterLoop):
             ),
         )
 
-    def probabilities(self, predictions):
+    def probabilities(self, predictions: TensorLike) -> Tensor:
         if self.inner_loss is losses.cross_entropy:
             return super().probabilities(predictions)
         return predictions
 
-    def log_probabilities(self, predictions):
+    def log_probabilities(self, predictions: TensorLike) -> Tensor:
         if self.inner_loss is losses.cross_entropy:
             return super().log_probabilities(predictions)
         raise ValueError(
@@ -284,7 +315,9 @@ class GradientBasedModel(OuterLoop):
             f"{losses.serialize(self.inner_loss)!r}"
         )
 
-    def query_pass(self, weights, state, episode):
+    def query_pass(
+        self, weights: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Predicts the queries of one task with adapted weights.
 
         Args:
@@ -382,10 +415,10 @@ class GradientBasedModel(OuterLoop):
         return map_tasks(function, elements, signature, self._at_once)
 
     @property
-    def predictions_dtype(self):
+    def predictions_dtype(self) -> str:
         return wide(self.network.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),

@@ -1,8 +1,12 @@
 """What methods that learn their inner learning rates share."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_meta.models.maml import MAML
+from keras_meta.typing import Shape, Tensor
 
 
 class LearnedRates(MAML):
@@ -12,11 +16,11 @@ class LearnedRates(MAML):
     `rate_shape` how many there are.
     """
 
-    def rate_shape(self, weight):
+    def rate_shape(self, weight: Any) -> tuple[int, ...]:
         """The shape of the rate of a weight."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         super().build(input_shape)
         weights = self.network.trainable_variables
         start = keras.initializers.Constant(self.inner_learning_rate)
@@ -33,10 +37,12 @@ class LearnedRates(MAML):
         ]
 
     @property
-    def learned_variables(self):
+    def learned_variables(self) -> list[keras.Variable]:
         return [*super().learned_variables, *self.learned_rates]
 
-    def inner_rates(self, learned):
+    def inner_rates(
+        self, learned: list[Tensor]
+    ) -> Sequence[float | Tensor | None]:
         rates = super().inner_rates(learned)
         own = iter(learned[len(rates) :])
         return [None if rate is None else next(own) for rate in rates]

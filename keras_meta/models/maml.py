@@ -1,7 +1,10 @@
 """Model-agnostic meta-learning (Finn, Abbeel and Levine, 2017)."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_meta.checks import check_integer, check_positive
@@ -13,6 +16,7 @@ from keras_meta.models.functional import (
 )
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor, TensorLike
 
 
 @register
@@ -81,15 +85,15 @@ class MAML(GradientBasedModel):
 
     def __init__(
         self,
-        network,
-        inner_learning_rate=0.4,
-        inner_steps=1,
-        evaluation_inner_steps=None,
-        first_order=False,
-        inner_loss="cross_entropy",
-        adapt_normalization=True,
-        **kwargs,
-    ):
+        network: keras.Model,
+        inner_learning_rate: float = 0.4,
+        inner_steps: int = 1,
+        evaluation_inner_steps: int | None = None,
+        first_order: bool = False,
+        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        adapt_normalization: bool = True,
+        **kwargs: Any,
+    ) -> None:
         inner_steps = check_integer("inner_steps", inner_steps, 1)
         if evaluation_inner_steps is None:
             evaluation_inner_steps = inner_steps
@@ -101,7 +105,7 @@ class MAML(GradientBasedModel):
         self.first_order = first_order
         self.adapt_normalization = adapt_normalization
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         super().build(input_shape)
         stopped = [
             layer.name
@@ -119,11 +123,13 @@ class MAML(GradientBasedModel):
             )
 
     @property
-    def adapted_positions(self):
+    def adapted_positions(self) -> list[int]:
         rates = self.inner_rates(self.learned_variables)
         return [n for n, rate in enumerate(rates) if rate is not None]
 
-    def inner_rates(self, learned):
+    def inner_rates(
+        self, learned: list[Tensor]
+    ) -> Sequence[float | Tensor | None]:
         """The inner learning rate of each of `network.trainable_variables`.
 
         Args:
@@ -143,7 +149,14 @@ class MAML(GradientBasedModel):
             for variable in self.network.trainable_variables
         ]
 
-    def adapt_task(self, learned, state, support_x, support_y, training):
+    def adapt_task(
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         rates = self.inner_rates(learned)
 
         def step(number, now):
@@ -156,8 +169,15 @@ class MAML(GradientBasedModel):
         return repeat(step, steps, (weights, state), unrolled=training)
 
     def inner_step(
-        self, number, rates, weights, state, support_x, support_y, training
-    ):
+        self,
+        number: int | Tensor,
+        rates: Sequence[float | Tensor | None],
+        weights: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """One gradient step on the support.
 
         Args:
@@ -194,15 +214,17 @@ class MAML(GradientBasedModel):
             weights[position] = weights[position] - step_size * gradient
         return weights, state
 
-    def step_gradient(self, gradient):
+    def step_gradient(self, gradient: Tensor) -> Tensor:
         """The gradient of an inner step, as the outer loop derives it."""
         return tf.stop_gradient(gradient) if self.first_order else gradient
 
-    def step_size(self, rate, number):
+    def step_size(
+        self, rate: float | Tensor, number: int | Tensor
+    ) -> float | Tensor:
         """The rate of a weight in one step, of its `inner_rates`."""
         return rate
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "inner_learning_rate": self.inner_learning_rate,

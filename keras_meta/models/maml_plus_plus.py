@@ -1,10 +1,14 @@
 """MAML++ (Antoniou, Edwards and Storkey, 2019)."""
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from keras_meta.checks import check_integer
 from keras_meta.models.learned_rates import LearnedRates
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Tensor
 
 # What an early step keeps of its share of the loss at the end.
 LEAST_SHARE = 0.03
@@ -60,13 +64,13 @@ class MAMLPlusPlus(LearnedRates):
 
     def __init__(
         self,
-        network,
-        inner_learning_rate=0.4,
-        inner_steps=5,
-        multi_step_updates=0,
-        first_order_updates=0,
-        **kwargs,
-    ):
+        network: keras.Model,
+        inner_learning_rate: float = 0.4,
+        inner_steps: int = 5,
+        multi_step_updates: int = 0,
+        first_order_updates: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, inner_learning_rate, inner_steps, **kwargs)
         self.multi_step_updates = check_integer(
             "multi_step_updates", multi_step_updates, 0
@@ -75,13 +79,17 @@ class MAMLPlusPlus(LearnedRates):
             "first_order_updates", first_order_updates, 0
         )
 
-    def rate_shape(self, weight):
+    def rate_shape(self, weight: Any) -> tuple[int, ...]:
         return (self.inner_steps,)
 
-    def step_size(self, rate, number):
+    def step_size(
+        self, rate: float | Tensor, number: int | Tensor
+    ) -> float | Tensor:
         return rate[tf.minimum(number, self.inner_steps - 1)]
 
-    def task_gradient(self, learned, state, episode):
+    def task_gradient(
+        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x = episode[0]
         shares = self.importance(self.optimizer.iterations)
         total = 0.0
@@ -108,7 +116,7 @@ class MAMLPlusPlus(LearnedRates):
         )
         return gradients, loss, predictions, state
 
-    def importance(self, updates):
+    def importance(self, updates: Tensor) -> Tensor:
         """The share `v_j` of each step in the loss.
 
         Args:
@@ -125,7 +133,7 @@ class MAMLPlusPlus(LearnedRates):
         last = 1 - (steps - 1) * early
         return tf.concat([tf.fill([steps - 1], early), last[None]], 0)
 
-    def step_gradient(self, gradient):
+    def step_gradient(self, gradient: Tensor) -> Tensor:
         gradient = super().step_gradient(gradient)
         if not (self.first_order_updates and self.compiled):
             return gradient
@@ -134,7 +142,7 @@ class MAMLPlusPlus(LearnedRates):
         # The value of the one, and the derivative of the other from then on.
         return stopped + tf.cast(second, gradient.dtype) * (gradient - stopped)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "multi_step_updates": self.multi_step_updates,

@@ -1,5 +1,7 @@
 """Matching Networks (Vinyals et al., 2016)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -25,6 +27,14 @@ from keras_meta.ops import (
     wide,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import (
+    Config,
+    Distance,
+    Episode,
+    Task,
+    Tensor,
+    TensorLike,
+)
 
 AGGREGATIONS = ("attention", "class_logit")
 
@@ -92,16 +102,16 @@ class MatchingNetwork(EpisodicModel):
 
     def __init__(
         self,
-        encoder,
-        support_encoder=None,
-        distance="cosine",
-        scale=1.0,
-        learnable_scale=False,
-        full_context=False,
-        read_steps=3,
-        aggregation="attention",
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        support_encoder: keras.Layer | None = None,
+        distance: str | Distance = "cosine",
+        scale: float = 1.0,
+        learnable_scale: bool = False,
+        full_context: bool = False,
+        read_steps: int = 3,
+        aggregation: str = "attention",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.aggregation = check_choice(
             "aggregation", aggregation, AGGREGATIONS
@@ -122,7 +132,12 @@ class MatchingNetwork(EpisodicModel):
             self.support_context = SupportContext(**after)
             self.query_context = QueryContext(read_steps, **after)
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         if self.support_encoder is not None and self.statistics == "support":
             raise ValueError(
                 '`statistics="support"` needs one encoder for support and '
@@ -134,15 +149,17 @@ class MatchingNetwork(EpisodicModel):
             batch_apply(encoder, support_x, training), support_y
         )
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         return self._attend(task, batch_apply(self.encoder, query_x, training))
 
-    def embed(self, examples, training=False):
+    def embed(self, examples: TensorLike, training: bool = False) -> Tensor:
         """Embeds queries `(tasks, n, ...)`, without context."""
         embeddings = batch_apply(self.encoder, examples, training)
         return check_vectors("encoder", embeddings)
 
-    def call(self, episodes, training=False):
+    def call(self, episodes: Episode, training: bool = False) -> Tensor:
         if not training or self.support_encoder is not None:
             return super().call(episodes, training)
         self.check_episodes(episodes)
@@ -153,11 +170,11 @@ class MatchingNetwork(EpisodicModel):
         return self._attend(task, queries)
 
     @property
-    def attention_steps(self):
+    def attention_steps(self) -> int:
         """How many times a query reads the support; 0 without context."""
         return self.read_steps if self.full_context else 0
 
-    def read_attention(self, task, query_x):
+    def read_attention(self, task: Task, query_x: TensorLike) -> Tensor:
         """The attention of queries over the support at every read step.
 
         Args:
@@ -207,7 +224,7 @@ class MatchingNetwork(EpisodicModel):
         # Log p: the logits less the log of their exponentials' sum.
         return ops.log_softmax(logits, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

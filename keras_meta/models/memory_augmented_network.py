@@ -1,6 +1,8 @@
 """Memory-augmented neural networks (Santoro et al., 2016)."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import keras
 from keras import ops
@@ -21,6 +23,7 @@ from keras_meta.ops import (
 )
 from keras_meta.sequence_losses import ENCODINGS, LETTERS, split_letters
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
 
 SEQUENCE_KEYS = ("sequence_x", "previous_y")
 STRINGS = LETTERS**LETTERS
@@ -88,8 +91,13 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
     )
 
     def __init__(
-        self, cell, labels, encoding="one_hot", encoder=None, **kwargs
-    ):
+        self,
+        cell: keras.Layer,
+        labels: int,
+        encoding: str = "one_hot",
+        encoder: keras.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_network("cell", cell)
         if isinstance(cell, keras.layers.RNN) or not hasattr(
@@ -120,16 +128,16 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         )
 
     @property
-    def fixed_way(self):
+    def fixed_way(self) -> int | None:
         """The number of classes; None for letters, which serve any."""
         return self.labels if self.encoding == "one_hot" else None
 
     @property
-    def memory_slots(self):
+    def memory_slots(self) -> int:
         """Rows of the cell's memory; 0 for a cell without one."""
         return getattr(self.cell, "memory_slots", 0)
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         """Makes the weights.
 
         Args:
@@ -149,7 +157,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         }
         self.example_shapes = {"support_x": example, "query_x": example}
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Episode, training: bool = False) -> Tensor:
         """Predicts the labels of sequences, or the queries of episodes.
 
         Args:
@@ -169,7 +177,12 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         read = self._read_sequences(inputs, training)
         return self.head(self._run(read, training)[0])
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         embeddings = self._embed(support_x, training)
         labels, strings = self._label(support_y, embeddings.dtype)
         # Padding goes to the end, where the network does not read it.
@@ -185,7 +198,9 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         task["last_label"] = _rows(labels, ops.maximum(count - 1, 0))[:, 0]
         return task if strings is None else {**task, "strings": strings}
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         embeddings = self._embed(query_x, training)
         tasks, queries, dim = ops.shape(embeddings)
         last_label = ops.cast(task["last_label"], embeddings.dtype)
@@ -214,15 +229,22 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         return mask_absent(log_p, ops.max(strings, axis=-1))
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
         """As `keras.Model.compute_loss`; counts sequences not finite."""
         if training:
             finite = ops.all(ops.isfinite(y_pred), axis=(1, 2))
             self.failed_tasks.update_state(ops.logical_not(finite))
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def read_memory(self, sequences):
+    def read_memory(
+        self, sequences: Mapping[str, TensorLike]
+    ) -> dict[str, Tensor]:
         """What the cell writes and reads at each step.
 
         It is for `keras_meta.plots.plot_memory`, and slower than `call`.
@@ -248,7 +270,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
             )
         return self.cell.trace(self._read_sequences(sequences, training=False))
 
-    def check_episodes(self, episodes):
+    def check_episodes(self, episodes: Episode) -> None:
         if isinstance(episodes, dict) and "support_x" in episodes:
             episode_checks.check_keys(episodes, EpisodicModel.input_keys)
             self.check_parts(episodes)
@@ -341,7 +363,7 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         strings = strings[None] * present[:, :, None]
         return ops.matmul(support_y, strings), strings
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(self.cell),

@@ -1,6 +1,8 @@
 """The LSTM meta-learner (Ravi and Larochelle, 2017)."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,6 +21,7 @@ from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.models.reptile import mini_batches
 from keras_meta.models.task_averages import TaskAverages, moving_averages
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor, TensorLike
 
 
 @register
@@ -92,15 +95,15 @@ class MetaLSTM(GradientBasedModel):
 
     def __init__(
         self,
-        network,
-        cell=None,
-        inner_steps=8,
-        evaluation_inner_steps=None,
-        inner_batch_size=None,
-        inner_loss="cross_entropy",
-        statistics="running",
-        **kwargs,
-    ):
+        network: keras.Model,
+        cell: keras.Layer | None = None,
+        inner_steps: int = 8,
+        evaluation_inner_steps: int | None = None,
+        inner_batch_size: int | None = None,
+        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        statistics: str = "running",
+        **kwargs: Any,
+    ) -> None:
         inner_steps = check_integer("inner_steps", inner_steps, 1)
         if evaluation_inner_steps is None:
             evaluation_inner_steps = inner_steps
@@ -120,22 +123,22 @@ class MetaLSTM(GradientBasedModel):
             )
         self.inner_batch_size = inner_batch_size
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         super().build(input_shape)
         if not self.cell.built:
             self.cell.build()
 
     @property
-    def learned_variables(self):
+    def learned_variables(self) -> list[keras.Variable]:
         return [*super().learned_variables, *self.cell.trainable_variables]
 
     @property
-    def kept_state(self):
+    def kept_state(self) -> list[keras.Variable]:
         if self.statistics != "running":
             return []
         return moving_averages(self.network)
 
-    def check_outputs(self, support_y):
+    def check_outputs(self, support_y: TensorLike) -> None:
         super().check_outputs(support_y)
         size = self.inner_batch_size
         if size and support_y[1] is not None and support_y[1] < size:
@@ -145,7 +148,14 @@ class MetaLSTM(GradientBasedModel):
                 f"{tuple(support_y)}, inner_batch_size={size}"
             )
 
-    def adapt_task(self, learned, state, support_x, support_y, training):
+    def adapt_task(
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         steps = self.inner_steps if training else self.evaluation_inner_steps
         descent = self._descend(learned, state, support_x, support_y, steps)
         weights, after, losses, gradients = descent
@@ -173,7 +183,9 @@ class MetaLSTM(GradientBasedModel):
         weights = descended(start, *cell_weights)
         return self._divide(weights, learned), after
 
-    def read_gates(self, support_x, support_y):
+    def read_gates(
+        self, support_x: TensorLike, support_y: TensorLike
+    ) -> dict[str, Tensor]:
         """The gates of each step of `adapt`, averaged over each weight.
 
         It is for `keras_meta.plots.plot_gates`.
@@ -354,7 +366,7 @@ class MetaLSTM(GradientBasedModel):
             for part, weight in zip(parts, learned, strict=False)
         ]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(self.cell),

@@ -1,5 +1,8 @@
 """Meta Networks (Munkhdalai and Yu, 2017)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -23,6 +26,7 @@ from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.models.verbs import query_pass
 from keras_meta.ops import ABSENT_LOGIT, at_least_float32
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Task, Tensor, TensorLike
 
 
 @register
@@ -115,14 +119,14 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
 
     def __init__(
         self,
-        encoder,
-        base_learner,
-        embedding_loss="auto",
-        embedding_steps=5,
-        task_fast_weights=True,
-        generator_units=20,
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        base_learner: keras.Model,
+        embedding_loss: str | Callable[..., Tensor] = "auto",
+        embedding_steps: int = 5,
+        task_fast_weights: bool = True,
+        generator_units: int = 20,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = check_network("encoder", encoder)
         self.base_learner = check_network("base_learner", base_learner)
@@ -152,29 +156,31 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
         }
 
     @property
-    def task_layers(self):
+    def task_layers(self) -> list[keras.Layer]:
         """The layers of the encoder that `theta+` augments."""
         if not self.task_fast_weights:
             return []
         return augmented_layers("encoder", self.encoder)
 
     @property
-    def example_layers(self):
+    def example_layers(self) -> list[keras.Layer]:
         """The layers of the base learner that `phi+` augments."""
         return augmented_layers("base_learner", self.base_learner)
 
     @property
-    def learned_variables(self):
+    def learned_variables(self) -> list[keras.Variable]:
         return self.trainable_variables
 
     @property
-    def state_variables(self):
+    def state_variables(self) -> list[keras.Variable]:
         return [
             *self.encoder.non_trainable_variables,
             *self.base_learner.non_trainable_variables,
         ]
 
-    def compute_output_spec(self, episodes, training=False):
+    def compute_output_spec(
+        self, episodes: Episode, training: bool = False
+    ) -> keras.KerasTensor:
         self.check_episodes(episodes)
         query_x = episodes["query_x"]
         examples = keras.KerasTensor(
@@ -209,12 +215,17 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
                 (None, self.embedding_size), (None, self.fixed_way)
             )
 
-    def check_episodes(self, episodes):
+    def check_episodes(self, episodes: Episode) -> None:
         super().check_episodes(episodes)
         if self.fixed_way is not None:
             check_classes(episodes["support_y"].shape, self.fixed_way)
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         self._build_for(support_x, support_y)
         check_classes(support_y.shape, self.fixed_way)
         learned, state = self._values()
@@ -241,17 +252,19 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
             adapt_one, (support_x, support_y), signature, self._at_once
         )
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         return self._of_queries(
             self._infer_task, task, query_x, self.fixed_way, training
         )
 
     @property
-    def attention_steps(self):
+    def attention_steps(self) -> int:
         """How many times a query reads the support."""
         return 1
 
-    def read_attention(self, task, query_x):
+    def read_attention(self, task: Task, query_x: TensorLike) -> Tensor:
         """The attention `a_j` of queries over the support.
 
         Args:
@@ -283,7 +296,9 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
             self._at_once,
         )
 
-    def task_gradient(self, learned, state, episode):
+    def task_gradient(
+        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x, y, sample_weight = map_tensors(lambda t: t[None], episode)
         support_x, support_y, query_x = (
             episode[0][key] for key in self.input_keys
@@ -384,7 +399,7 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
         )
         return generate(self.example_generators, layers, gradients)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

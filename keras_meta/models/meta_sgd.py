@@ -1,5 +1,7 @@
 """Meta-SGD (Li, Zhou, Chen and Li, 2017)."""
 
+from typing import Any
+
 from keras_meta.models.learned_rates import LearnedRates
 from keras_meta.serialization import register
 
@@ -41,5 +43,5 @@ class MetaSGD(LearnedRates):
     ((3, 3, 1, 8), (2, 3, 3, 1, 8))
     """
 
-    def rate_shape(self, weight):
+    def rate_shape(self, weight: Any) -> tuple[int, ...]:
         return weight.shape

@@ -1,5 +1,7 @@
 """Nearest centroids of centred features (Wang et al., 2019)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -9,6 +11,7 @@ from keras_meta.checks import check_positive
 from keras_meta.models.prototypical_network import PrototypicalNetwork
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Shape, Tensor, TensorLike
 
 # Examples embedded at once by `centre`.
 CHUNK = 256
@@ -57,12 +60,14 @@ class NearestCentroid(PrototypicalNetwork):
     (1, 3, 8)
     """
 
-    def __init__(self, encoder, scale=10.0, **kwargs):
+    def __init__(
+        self, encoder: keras.Layer, scale: float = 10.0, **kwargs: Any
+    ) -> None:
         super().__init__(encoder, **kwargs)
         self.scale = check_positive("scale", scale)
         self.mean = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         super().build(input_shape)
         examples = keras.KerasTensor((None, *input_shape["query_x"][2:]))
         dim = self.encoder(examples).shape[-1]
@@ -70,7 +75,7 @@ class NearestCentroid(PrototypicalNetwork):
             (dim,), name="mean", initializer="zeros", trainable=False
         )
 
-    def transform(self, embeddings):
+    def transform(self, embeddings: TensorLike) -> Tensor:
         embeddings = at_least_float32(embeddings)
         if self.mean is not None:
             embeddings = embeddings - ops.cast(self.mean, embeddings.dtype)
@@ -79,7 +84,7 @@ class NearestCentroid(PrototypicalNetwork):
         # Squared distances are then multiplied by the scale.
         return unit * self.scale**0.5
 
-    def centre(self, examples):
+    def centre(self, examples: TensorLike) -> None:
         """Sets `m` to the mean embedding of examples.
 
         Args:
@@ -107,7 +112,7 @@ class NearestCentroid(PrototypicalNetwork):
             sums += np.sum(ops.convert_to_numpy(found), 0, dtype="float64")
         self.mean.assign(sums / total)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         # Squared Euclidean distance is what the method is defined for.
         del config["distance"]

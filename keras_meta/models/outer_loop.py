@@ -1,5 +1,7 @@
 """The outer loop: one step of what a meta-batch of tasks teaches."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from keras_meta.models.functional import value_of
 from keras_meta.models.task_loop import sum_over_tasks
 from keras_meta.ops import wide
 from keras_meta.threads import available_cores
+from keras_meta.typing import Config, Episode, Tensor
 
 
 class OuterLoop(NamesFailedTasks, EpisodicModel):
@@ -49,28 +52,30 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
         "`global_clipnorm`."
     )
 
-    def __init__(self, tasks_at_once=None, **kwargs):
+    def __init__(self, tasks_at_once: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if tasks_at_once is not None:
             tasks_at_once = check_integer("tasks_at_once", tasks_at_once, 1)
         self.tasks_at_once = tasks_at_once
 
     @property
-    def learned_variables(self):
+    def learned_variables(self) -> list[keras.Variable]:
         """What the outer loop learns."""
         raise NotImplementedError
 
     @property
-    def state_variables(self):
+    def state_variables(self) -> list[keras.Variable]:
         """What a task changes beside: its mean over the tasks is kept."""
         raise NotImplementedError
 
     @property
-    def predictions_dtype(self):
+    def predictions_dtype(self) -> str:
         """Type of predictions and losses: float32 at least."""
         return wide(self.compute_dtype)
 
-    def task_gradient(self, learned, state, episode):
+    def task_gradient(
+        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         """What the outer loop learns from one task.
 
         Args:
@@ -87,7 +92,7 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
         """
         raise NotImplementedError
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Tensor]:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.check_episodes(x)
         self._build_for(x["support_x"], x["support_y"])
@@ -172,5 +177,5 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
     def _replicas(self):
         return tf.distribute.get_strategy().num_replicas_in_sync
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "tasks_at_once": self.tasks_at_once}

@@ -1,5 +1,8 @@
 """Proto-MAML (Triantafillou et al., 2020)."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -15,6 +18,7 @@ from keras_meta.ops import (
     class_means,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Task, Tensor, TensorLike
 
 
 @register
@@ -71,24 +75,45 @@ class ProtoMAML(MAML):
 
     network_argument = "encoder"
 
-    def __init__(self, encoder, inner_learning_rate=0.4, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Layer,
+        inner_learning_rate: float = 0.4,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(encoder, inner_learning_rate, **kwargs)
 
     @property
-    def encoder(self):
+    def encoder(self) -> keras.Layer:
         """The network whose embeddings the head classifies."""
         return self.network
 
-    def inner_rates(self, learned):
+    def inner_rates(
+        self, learned: list[Tensor]
+    ) -> Sequence[float | Tensor | None]:
         return [*super().inner_rates(learned), *[self.inner_learning_rate] * 2]
 
-    def adapt_task(self, learned, state, support_x, support_y, training):
+    def adapt_task(
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         weights = self._of_network(learned)
         embeddings, _ = run(self.encoder, weights, state, support_x, training)
         start = [*weights, *prototype_head(embeddings, support_y)]
         return super().adapt_task(start, state, support_x, support_y, training)
 
-    def forward(self, weights, state, x, training, then=None):
+    def forward(
+        self,
+        weights: list[Tensor],
+        state: list[Tensor],
+        x: TensorLike,
+        training: bool,
+        then: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
         *weights, kernel, bias = weights
 
         def classify(embeddings):
@@ -97,7 +122,9 @@ class ProtoMAML(MAML):
 
         return run(self.encoder, weights, state, x, training, classify)
 
-    def weight_specs(self, learned, outputs):
+    def weight_specs(
+        self, learned: list[Tensor], outputs: int
+    ) -> list[tf.TensorSpec]:
         dtype = self.predictions_dtype
         return [
             *super().weight_specs(learned, outputs),
@@ -105,10 +132,10 @@ class ProtoMAML(MAML):
             tf.TensorSpec((outputs,), dtype),
         ]
 
-    def outputs_of(self, task):
+    def outputs_of(self, task: Task) -> int | None:
         return task[f"weight_{self.adapted_positions[-1]}"].shape[-1]
 
-    def embed(self, examples, training=False):
+    def embed(self, examples: TensorLike, training: bool = False) -> Tensor:
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`.
 
         It is done with the weights that tasks start from.
@@ -116,24 +143,28 @@ class ProtoMAML(MAML):
         embeddings = batch_apply(self.encoder, examples, training)
         return check_vectors("encoder", embeddings)
 
-    def compute_output_spec(self, episodes, training=False):
+    def compute_output_spec(
+        self, episodes: Episode, training: bool = False
+    ) -> keras.KerasTensor:
         self.check_episodes(episodes)
         query_x, support_y = episodes["query_x"], episodes["support_y"]
         self.embedding_size = self.output_size(query_x.shape[2:])
         shape = (*query_x.shape[:2], support_y.shape[-1])
         return keras.KerasTensor(shape, self.predictions_dtype)
 
-    def check_outputs(self, support_y):
+    def check_outputs(self, support_y: TensorLike) -> None:
         """Any number of classes will do."""
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         # The head is for classes, so there is one loss.
         del config["inner_loss"]
         return {"encoder": config.pop("network"), **config}
 
 
-def prototype_head(embeddings, support_y):
+def prototype_head(
+    embeddings: TensorLike, support_y: TensorLike
+) -> tuple[Tensor, Tensor]:
     """The linear classifier that compares with the mean of each class.
 
     Args:

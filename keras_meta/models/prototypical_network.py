@@ -1,5 +1,7 @@
 """Prototypical Networks (Snell, Swersky and Zemel, 2017)."""
 
+from typing import Any
+
 import keras
 
 from keras_meta import distances
@@ -14,6 +16,14 @@ from keras_meta.ops import (
     mask_absent,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import (
+    Config,
+    Distance,
+    Episode,
+    Task,
+    Tensor,
+    TensorLike,
+)
 
 
 @register
@@ -54,35 +64,47 @@ class PrototypicalNetwork(EpisodicModel):
     (2, 1, 3)
     """
 
-    def __init__(self, encoder, distance="squared_euclidean", **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Layer,
+        distance: str | Distance = "squared_euclidean",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = check_network("encoder", encoder)
         self.distance = distances.get(distance)
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         embeddings = self.embed(support_x, training)
         return {
             "prototypes": class_means(embeddings, support_y),
             "present": class_counts(support_y),
         }
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         embeddings = self.embed(query_x, training)
         logits = -distances.pairwise(
             self.distance, embeddings, task["prototypes"]
         )
         return mask_absent(logits, task["present"])
 
-    def embed(self, examples, training=False):
+    def embed(self, examples: TensorLike, training: bool = False) -> Tensor:
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`."""
         embeddings = batch_apply(self.encoder, examples, training)
         return self.transform(check_vectors("encoder", embeddings))
 
-    def transform(self, embeddings):
+    def transform(self, embeddings: TensorLike) -> Tensor:
         """What a variant makes of embeddings `(tasks, n, dim)`."""
         return embeddings
 
-    def call(self, episodes, training=False):
+    def call(self, episodes: Episode, training: bool = False) -> Tensor:
         if not training:
             return super().call(episodes)
         self.check_episodes(episodes)
@@ -98,7 +120,7 @@ class PrototypicalNetwork(EpisodicModel):
         logits = -distances.pairwise(self.distance, queries, prototypes)
         return mask_absent(logits, class_counts(support_y))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

@@ -1,5 +1,7 @@
 """Relation Networks (Sung et al., 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,6 +18,7 @@ from keras_meta.ops import (
     row_shares,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Task, Tensor, TensorLike
 
 AGGREGATIONS = {"sum": class_sums, "mean": class_means}
 SCORES = ("sigmoid", "softmax")
@@ -72,13 +75,13 @@ class RelationNetwork(EpisodicModel):
 
     def __init__(
         self,
-        encoder,
-        relation=None,
-        aggregation="sum",
-        scores="sigmoid",
-        statistics="batch",
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        relation: keras.Layer | None = None,
+        aggregation: str = "sum",
+        scores: str = "sigmoid",
+        statistics: str = "batch",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(statistics=statistics, **kwargs)
         self.encoder = check_network("encoder", encoder)
         if relation is None:
@@ -89,30 +92,39 @@ class RelationNetwork(EpisodicModel):
         )
         self.scores = check_choice("scores", scores, SCORES)
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         maps = self.feature_maps(support_x, training)
         class_maps = AGGREGATIONS[self.aggregation](maps, support_y)
         if self.statistics == "support":
             self._collect_relation_moments(class_maps, maps, training)
         return {"class_maps": class_maps, "present": class_counts(support_y)}
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         maps = self.feature_maps(query_x, training)
         logits = self.relation(task["class_maps"], maps, training=training)
         logits = mask_absent(at_least_float32(logits), task["present"])
         return logits if self.scores == "softmax" else ops.sigmoid(logits)
 
-    def probabilities(self, predictions):
+    def probabilities(self, predictions: TensorLike) -> Tensor:
         if self.scores == "softmax":
             return super().probabilities(predictions)
         return row_shares(predictions)
 
-    def log_probabilities(self, predictions):
+    def log_probabilities(self, predictions: TensorLike) -> Tensor:
         if self.scores == "softmax":
             return ops.log_softmax(predictions, axis=-1)
         return super().log_probabilities(predictions)
 
-    def feature_maps(self, examples, training=False):
+    def feature_maps(
+        self, examples: TensorLike, training: bool = False
+    ) -> Tensor:
         """Encodes examples `(tasks, n, ...)` as `(tasks, n, h, w, c)`."""
         maps = batch_apply(self.encoder, examples, training)
         if len(maps.shape) != 5:
@@ -133,7 +145,7 @@ class RelationNetwork(EpisodicModel):
         """
         self.relation(class_maps, maps, training=training)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

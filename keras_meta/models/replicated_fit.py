@@ -2,12 +2,21 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import keras
 import tensorflow as tf
 
+from keras_meta.typing import Tensor
 
-def with_arguments(verb):
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_arguments(
+    verb: Callable[P, R],
+) -> Callable[[Callable[[Any, dict[str, Any]], R]], Callable[P, R]]:
     """A method with the signature of a verb of Keras.
 
     The method gets a dict of the arguments that were passed, by their names.
@@ -39,7 +48,7 @@ class ReplicatedFit(keras.Model):
     """
 
     @with_arguments(keras.Model.fit)
-    def fit(self, arguments):
+    def fit(self, arguments: dict[str, Any]) -> keras.callbacks.History:
         """`keras.Model.fit`, for data sets of episodes.
 
         Args:
@@ -71,7 +80,7 @@ class ReplicatedFit(keras.Model):
         return super().fit(**arguments)
 
     @with_arguments(keras.Model.evaluate)
-    def evaluate(self, arguments):
+    def evaluate(self, arguments: dict[str, Any]) -> Any:
         """`keras.Model.evaluate`, for data sets of episodes.
 
         Args:
@@ -88,7 +97,7 @@ class ReplicatedFit(keras.Model):
         return super().evaluate(**arguments)
 
     @with_arguments(keras.Model.predict)
-    def predict(self, arguments):
+    def predict(self, arguments: dict[str, Any]) -> Any:
         """`keras.Model.predict`, for data sets of episodes.
 
         Args:
@@ -102,13 +111,13 @@ class ReplicatedFit(keras.Model):
             _check_end("x", arguments["x"], arguments, "steps")
         return super().predict(**arguments)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Tensor]:
         return self.reducible(super().train_step(data))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Tensor]:
         return self.reducible(super().test_step(data))
 
-    def reducible(self, logs):
+    def reducible(self, logs: dict[str, Any]) -> dict[str, Tensor]:
         """Logs as Keras can reduce them: with several workers, along axis 0.
 
         Args:

@@ -1,5 +1,9 @@
 """Reptile (Nichol, Achiam and Schulman, 2018)."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from keras_meta.batch_statistics import STATISTICS
@@ -8,6 +12,7 @@ from keras_meta.models.functional import loss_gradients, repeat
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.ops import wide
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
 
 OPTIMIZERS = ("adam", "sgd")
 # Adam of the paper: without momentum, which would leak from batch to batch.
@@ -80,16 +85,16 @@ class Reptile(GradientBasedModel):
 
     def __init__(
         self,
-        network,
-        inner_learning_rate=1e-3,
-        inner_steps=5,
-        inner_batch_size=10,
-        evaluation_inner_steps=50,
-        evaluation_inner_batch_size=5,
-        inner_optimizer="adam",
-        inner_loss="cross_entropy",
-        **kwargs,
-    ):
+        network: keras.Model,
+        inner_learning_rate: float = 1e-3,
+        inner_steps: int = 5,
+        inner_batch_size: int = 10,
+        evaluation_inner_steps: int = 50,
+        evaluation_inner_batch_size: int = 5,
+        inner_optimizer: str = "adam",
+        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
         self.inner_learning_rate = check_positive(
             "inner_learning_rate", inner_learning_rate
@@ -105,7 +110,7 @@ class Reptile(GradientBasedModel):
         )
         self.inner_state = []
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         super().build(input_shape)
         if self.inner_optimizer == "sgd":
             return
@@ -128,10 +133,17 @@ class Reptile(GradientBasedModel):
         add("inner_iterations", ())
 
     @property
-    def state_variables(self):
+    def state_variables(self) -> list[keras.Variable]:
         return [*super().state_variables, *self.inner_state]
 
-    def adapt_task(self, learned, state, support_x, support_y, training):
+    def adapt_task(
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         if training:
             steps, size = self.inner_steps, self.inner_batch_size
         else:
@@ -177,7 +189,9 @@ class Reptile(GradientBasedModel):
         ]
         return weights, [*moments, count]
 
-    def task_gradient(self, learned, state, episode):
+    def task_gradient(
+        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x = episode[0]
         found, state = self.adapt_task(
             learned, state, x["support_x"], x["support_y"], training=True
@@ -190,13 +204,20 @@ class Reptile(GradientBasedModel):
         ]
         return gradients, loss, predictions, state
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         task = super().adapt(support_x, support_y, training=training)
         if self.statistics == "support_plus_one":
             task["support_x"] = tf.convert_to_tensor(support_x)
         return task
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         if self.statistics != "support_plus_one":
             return super().infer(task, query_x, training=training)
 
@@ -218,7 +239,7 @@ class Reptile(GradientBasedModel):
             ),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "inner_learning_rate": self.inner_learning_rate,
@@ -229,7 +250,7 @@ class Reptile(GradientBasedModel):
         }
 
 
-def mini_batches(examples, steps, size):
+def mini_batches(examples: int, steps: int, size: int) -> tf.Tensor:
     """Rows of each mini-batch, drawn without replacement.
 
     All examples are gone through in one random order after the other.

@@ -1,5 +1,7 @@
 """Ridge regression as a base learner, R2-D2 (Bertinetto et al., 2019)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,6 +18,7 @@ from keras_meta.ops import (
     wide,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
 
 
 @register
@@ -63,7 +66,13 @@ class RidgeRegressionLearner(EpisodicModel):
     (2, 1, 3)
     """
 
-    def __init__(self, encoder, regularization=1.0, scale=1.0, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Layer,
+        regularization: float = 1.0,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = check_network("encoder", encoder)
         self.regularization = LearnedScale(
@@ -84,25 +93,32 @@ class RidgeRegressionLearner(EpisodicModel):
             autocast=False,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: dict[str, Shape]) -> None:
         for layer in (self.regularization, self.scale):
             if not layer.built:
                 layer.build(())
         super().build(input_shape)
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         embeddings = self.embed(support_x, training)
         return self._solved(embeddings, support_y)
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         return self._logits(task, self.embed(query_x, training))
 
-    def embed(self, examples, training=False):
+    def embed(self, examples: TensorLike, training: bool = False) -> Tensor:
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`."""
         embeddings = batch_apply(self.encoder, examples, training)
         return check_vectors("encoder", embeddings)
 
-    def call(self, episodes, training=False):
+    def call(self, episodes: Episode, training: bool = False) -> Tensor:
         if not training:
             return super().call(episodes)
         self.check_episodes(episodes)
@@ -131,7 +147,7 @@ class RidgeRegressionLearner(EpisodicModel):
         logits = self.scale(found) + self.offset
         return mask_absent(logits, task["present"])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

@@ -1,5 +1,7 @@
 """Convolutional Siamese networks (Koch, Zemel and Salakhutdinov, 2015)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -19,6 +21,7 @@ from keras_meta.ops import (
     wide,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Task, Tensor, TensorLike
 
 REDUCTIONS = ("max", "mean", "logit_mean")
 
@@ -81,12 +84,12 @@ class SiameseNetwork(EpisodicModel):
 
     def __init__(
         self,
-        encoder,
-        distance=None,
-        use_bias=True,
-        reduction="max",
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        distance: keras.Layer | None = None,
+        use_bias: bool = True,
+        reduction: str = "max",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = check_network("encoder", encoder)
         self.distance = distance and distances.get(distance)
@@ -105,24 +108,31 @@ class SiameseNetwork(EpisodicModel):
                 **after,
             )
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         embeddings = self.embed(support_x, training)
         return {
             "embeddings": embeddings,
             "labels": ops.cast(support_y, embeddings.dtype),
         }
 
-    def infer(self, task, query_x, training=False):
+    def infer(
+        self, task: Task, query_x: TensorLike, training: bool = False
+    ) -> Tensor:
         embeddings = self.embed(query_x, training)
         logits = self._compare(embeddings, task["embeddings"])
         return self._score_classes(logits, task["labels"])
 
-    def embed(self, examples, training=False):
+    def embed(self, examples: TensorLike, training: bool = False) -> Tensor:
         """Embeds examples `(tasks, n, ...)` as `(tasks, n, dim)`."""
         embeddings = batch_apply(self.encoder, examples, training)
         return check_vectors("encoder", at_least_float32(embeddings))
 
-    def probabilities(self, predictions):
+    def probabilities(self, predictions: TensorLike) -> Tensor:
         return row_shares(predictions)
 
     def _compare(self, queries, support):
@@ -149,7 +159,7 @@ class SiameseNetwork(EpisodicModel):
         means = class_means(ops.swapaxes(values, 1, 2), labels)
         return ops.swapaxes(means, 1, 2)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

@@ -1,5 +1,7 @@
 """What a base learner can do without its fast weights."""
 
+from typing import Any
+
 import keras
 
 from keras_meta.metrics import AccuracyInterval
@@ -15,18 +17,20 @@ class LogsSlowAccuracy(keras.Model):
     metrics in `compile` nothing is added to the logs.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.slow_accuracy = AccuracyInterval("slow_task_accuracy")
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         metrics = super().metrics
         if self._compile_metrics is None:
             return [m for m in metrics if m is not self.slow_accuracy]
         return metrics
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         """As `keras.Model.compute_metrics`, with slow weights measured too."""
         # Labels that are no rows of classes are not this metric's.
         if self.slow_accuracy in self.metrics and len(y.shape) == 3:

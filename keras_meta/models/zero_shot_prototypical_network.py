@@ -1,5 +1,7 @@
 """Prototypical Networks for zero-shot learning (Snell et al., 2017)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,6 +15,7 @@ from keras_meta.ops import (
     class_means,
 )
 from keras_meta.serialization import register
+from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
 
 EPSILON = 1e-8
 
@@ -55,13 +58,20 @@ class ZeroShotPrototypicalNetwork(PrototypicalNetwork):
     (1, 2, 3)
     """
 
-    def __init__(self, encoder, metadata_encoder, **kwargs):
+    def __init__(
+        self, encoder: keras.Layer, metadata_encoder: keras.Layer, **kwargs: Any
+    ) -> None:
         super().__init__(encoder, **kwargs)
         self.metadata_encoder = check_network(
             "metadata_encoder", metadata_encoder
         )
 
-    def adapt(self, support_x, support_y, training=False):
+    def adapt(
+        self,
+        support_x: TensorLike,
+        support_y: TensorLike,
+        training: bool = False,
+    ) -> Task:
         if self.statistics == "support":
             raise ValueError(
                 '`statistics` must be "running" or "batch": the moments of '
@@ -78,14 +88,14 @@ class ZeroShotPrototypicalNetwork(PrototypicalNetwork):
             "present": class_counts(support_y),
         }
 
-    def call(self, episodes, training=False):
+    def call(self, episodes: Episode, training: bool = False) -> Tensor:
         # Metadata and queries share no encoder, hence no joint pass.
         return EpisodicModel.call(self, episodes, training)
 
-    def check_query_shape(self, support_x, query_x):
+    def check_query_shape(self, support_x: Shape, query_x: Shape) -> None:
         """Metadata and queries are of different kinds: nothing to check."""
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "metadata_encoder": keras.saving.serialize_keras_object(

@@ -1,8 +1,11 @@
 """The figure of one query's attention over the support set."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.cells import (
     COLUMN_WIDTH,
@@ -38,13 +41,13 @@ SUPPORT_LEFT = MARGIN + PICTURE_WIDTH + 2 * GAP
 
 
 def plot_attention(
-    attention,
-    support_x,
-    query_x,
-    support_y=None,
-    query_y=None,
-    class_names=None,
-):
+    attention: ArrayLike,
+    support_x: ArrayLike,
+    query_x: ArrayLike,
+    support_y: ArrayLike | None = None,
+    query_y: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Figure:
     """Draws one query's attention over the support set at each read step.
 
     With full context embeddings a Matching Network reads the support set

@@ -1,26 +1,30 @@
 """The map of embeddings, with their classes and prototypes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import COLOURS
 from keras_meta.plots.name_placement import write_class_names
 from keras_meta.plots.projection import project
 from keras_meta.plots.text_fitting import fit, small_font
+from keras_meta.typing import Labels
 
 # 7 markers and 10 colours have no common factor: 70 classes look different.
 MARKERS = "os^DvPX"
 
 
 def plot_embeddings(
-    embeddings,
-    labels,
-    prototypes=None,
-    method="pca",
-    class_names=None,
-    seed=0,
-):
+    embeddings: ArrayLike,
+    labels: Labels,
+    prototypes: ArrayLike | None = None,
+    method: str = "pca",
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Figure:
     """Maps embeddings to the plane, a colour and a marker for each class.
 
     Up to 20 classes are listed in a legend. More than 20 are named in the

@@ -1,6 +1,10 @@
 """The figure of an episode: support set, queries, predictions."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.cells import (
     COLUMN_WIDTH,
@@ -27,7 +31,12 @@ from keras_meta.plots.text_fitting import (
 )
 
 
-def plot_episode(episode, probabilities=None, class_names=None, max_queries=15):
+def plot_episode(
+    episode: Mapping[str, ArrayLike],
+    probabilities: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    max_queries: int = 15,
+) -> Figure:
     """Draws one task: the support set above, the queries below.
 
     Each class of the support set is a column of its shots; more than 10

@@ -3,8 +3,12 @@
 import os
 import pathlib
 
+from matplotlib.figure import Figure
 
-def save_figure(figure, path):
+from keras_meta.typing import Path
+
+
+def save_figure(figure: Figure, path: Path) -> pathlib.Path:
     """Writes a figure to a file, completely or not at all.
 
     Args:

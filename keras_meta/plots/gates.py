@@ -1,9 +1,12 @@
 """The figure of the gates with which an LSTM updates a network."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from keras_meta.checks import check_positive
 from keras_meta.plots.colours import NEUTRAL
@@ -13,7 +16,9 @@ from keras_meta.plots.text_fitting import FONT_SIZE
 TITLES = {"forget_gates": "Forget gate", "input_gates": "Input gate"}
 
 
-def plot_gates(gates, names, rate=0.01):
+def plot_gates(
+    gates: Mapping[str, ArrayLike], names: Sequence[str], rate: float = 0.01
+) -> Figure:
     """Draws the gates of each weight over the steps of a task.
 
     Gradient descent is the special case of a forget gate of 1 and an input

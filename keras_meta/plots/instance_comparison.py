@@ -1,8 +1,11 @@
 """The figure of accuracy against presentation, of one or several models."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import COLOURS
 from keras_meta.plots.panels import draw_grid
@@ -12,7 +15,9 @@ from keras_meta.plots.text_fitting import FONT_SIZE, fit
 LINES = [("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (6, 2)))]
 
 
-def plot_instance_comparison(models):
+def plot_instance_comparison(
+    models: Mapping[str, tuple[ArrayLike, ArrayLike]],
+) -> Figure:
     """Draws the accuracy of models at the 1st, 2nd, ... presentation.
 
     It compares how fast networks with memory learn a class (Santoro et al.

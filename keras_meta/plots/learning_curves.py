@@ -1,5 +1,7 @@
 """The figure of what was measured at each epoch of a training run."""
 
+from collections.abc import Mapping, Sequence
+
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -20,7 +22,9 @@ SLOW, SLOW_VALIDATION = {**TRAINING, "color": COLOURS[2]}, {"color": COLOURS[3]}
 INTERVAL = "95% interval"
 
 
-def plot_learning_curves(history, metrics=None):
+def plot_learning_curves(
+    history: Mapping[str, Sequence[float]], metrics: Sequence[str] | None = None
+) -> Figure:
     """Draws one panel for each quantity of a training run.
 
     A metric and its validation share a panel. If the history holds

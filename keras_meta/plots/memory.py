@@ -1,7 +1,10 @@
 """The figure of what a memory holds, and of how it is written and read."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import CORRECT, NEUTRAL, WRONG
 from keras_meta.plots.heat_maps import (
@@ -26,7 +29,11 @@ TITLES = {
 }
 
 
-def plot_memory(memory, target=None, predictions=None):
+def plot_memory(
+    memory: Mapping[str, ArrayLike],
+    target: ArrayLike | None = None,
+    predictions: ArrayLike | None = None,
+) -> Figure:
     """Draws how a memory is written and read over one sequence.
 
     Maps of the slots at each step show the write weights, the read weights

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import COLOURS
 from keras_meta.plots.panels import draw_grid
@@ -14,7 +15,9 @@ FILLED = {"fill": True, "color": COLOURS[0], "alpha": 0.6}
 HATCHED = {"hatch": "////", "edgecolor": COLOURS[2], "linewidth": 1.5}
 
 
-def plot_score_histogram(scores, same, bins=20):
+def plot_score_histogram(
+    scores: ArrayLike, same: ArrayLike, bins: int = 20
+) -> Figure:
     """Draws the scores of same and of different pairs, and the threshold.
 
     A Siamese network verifies whether two examples are of one class: it says

@@ -1,8 +1,11 @@
 """The figure of regressions before and after the model adapted."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import COLOURS
 from keras_meta.plots.panels import draw_grid, grid_shape
@@ -12,7 +15,10 @@ from keras_meta.plots.text_fitting import fit, small_font
 DASHES = (":", "--", "-.", (0, (6, 1, 1, 1, 1, 1)))
 
 
-def plot_regression_adaptation(tasks, titles=None):
+def plot_regression_adaptation(
+    tasks: Sequence[Mapping[str, ArrayLike]],
+    titles: Sequence[str] | None = None,
+) -> Figure:
     """Draws how predicted curves approach the true one, step by step.
 
     One panel for each regression task, side by side and in one scale: the

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike
 
 from keras_meta.calibration import (
     confidence_bins,
@@ -10,13 +11,19 @@ from keras_meta.calibration import (
 )
 from keras_meta.plots.colours import COLOURS, NEUTRAL
 from keras_meta.plots.panels import draw_grid
+from keras_meta.typing import Labels
 
 RIGHT = {"color": COLOURS[0], "alpha": 0.6}
 GAP = {"hatch": "////", "fill": False, "edgecolor": COLOURS[2]}
 SHARE = {"color": NEUTRAL}
 
 
-def plot_reliability(probabilities, labels, bins=10, classes=None):
+def plot_reliability(
+    probabilities: ArrayLike,
+    labels: Labels,
+    bins: int = 10,
+    classes: Labels | None = None,
+) -> Figure:
     """Draws accuracy against confidence, and how often each confidence occurs.
 
     The upper panel is the reliability diagram (Guo et al. 2017, figure 1):

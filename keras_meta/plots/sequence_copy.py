@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from keras_meta.plots.colours import WRONG
 from keras_meta.plots.heat_maps import (
@@ -22,13 +23,13 @@ BITS = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
 
 
 def plot_copy(
-    inputs,
-    target,
-    outputs,
-    write_weights,
-    read_weights,
-    sample_weight=None,
-):
+    inputs: ArrayLike,
+    target: ArrayLike,
+    outputs: ArrayLike,
+    write_weights: ArrayLike,
+    read_weights: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> Figure:
     """Draws how a sequence is stored in memory and recalled.
 
     Below each other, at the same steps, are what the network sees, what it
