@@ -22,6 +22,7 @@ test-quick: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 # The site in docs/_build; a warning is an error.
 docs: $(VENV)/installed-docs

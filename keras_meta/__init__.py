@@ -1,5 +1,7 @@
 """Meta-learning for Keras: models that learn classes from a few examples."""
 
+import types
+
 import keras
 
 if keras.backend.backend() != "tensorflow":
@@ -23,6 +25,7 @@ from keras_meta import (
     presets,
     sequence_losses,
     threads,
+    zoo_package,
 )
 from keras_meta.few_shot_classifier import FewShotClassifier
 from keras_meta.gradient_terms import gradient_terms
@@ -31,14 +34,13 @@ from keras_meta.serialization import register
 from keras_meta.version import __version__
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> types.ModuleType:
     """`keras_meta.zoo` is the package `zoo`, which stands on this one.
 
     It is imported when it is first asked for. There is no module of that name:
-    `import keras_meta.zoo` fails, and `import zoo` does not.
+    `import keras_meta.zoo` fails, and `import zoo` does not. Another package
+    called `zoo` that hides it is an ImportError.
     """
     if name == "zoo":
-        import zoo
-
-        return zoo
+        return zoo_package.find()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,11 +6,13 @@ so that it can be saved in a config. True and False are not numbers.
 
 import math
 import numbers
+from collections.abc import Collection
+from typing import Any
 
 import keras
 
 
-def check_integer(name, value, least=None):
+def check_integer(name: str, value: Any, least: int | None = None) -> int:
     """Returns an integer as an int, or raises a ValueError.
 
     Args:
@@ -35,7 +37,7 @@ def check_integer(name, value, least=None):
     return int(value)
 
 
-def check_number(name, value):
+def check_number(name: str, value: Any) -> float:
     """Returns a finite number as an int or a float, or raises a ValueError.
 
     Args:
@@ -59,7 +61,7 @@ def check_number(name, value):
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: Any) -> float:
     """Returns a positive, finite number, or raises a ValueError.
 
     Args:
@@ -83,7 +85,7 @@ def check_positive(name, value):
     return number
 
 
-def check_network(name, value):
+def check_network(name: str, value: Any) -> Any:
     """Returns a Keras model or layer, or raises a ValueError.
 
     Args:
@@ -108,7 +110,7 @@ def check_network(name, value):
     )
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Returns one of several values, or raises a ValueError that lists them.
 
     Args:

@@ -127,7 +127,7 @@ def get(distance: str | Distance) -> Distance:
     return distance
 
 
-def pairwise(distance: str | Distance, x: TensorLike, y: TensorLike) -> Tensor:
+def pairwise(distance: Distance, x: TensorLike, y: TensorLike) -> Tensor:
     """Computes a distance and checks the shape of the result.
 
     Args:
@@ -158,7 +158,7 @@ def pairwise(distance: str | Distance, x: TensorLike, y: TensorLike) -> Tensor:
 
 def serialize(distance: Distance) -> str | Config:
     """The name that `get` finds, or a config that Keras deserializes."""
-    name = getattr(distance, "__name__", None)
+    name = getattr(distance, "__name__", "")
     if DISTANCES.get(name) is distance:
         return name
     return keras.saving.serialize_keras_object(distance)

@@ -1,11 +1,9 @@
 """A classifier for one task of your own, with scikit-learn's verbs."""
 
-from collections.abc import Hashable
 from typing import Self
 
 import numpy as np
 from keras import ops
-from PIL.Image import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
@@ -25,7 +23,7 @@ from keras_meta.task_examples import (
     check_unknown,
     prepare,
 )
-from keras_meta.typing import Examples, Labels, Path
+from keras_meta.typing import Images, Label, Labels, Path
 
 # Queries predicted at once, and queries times support examples, which some
 # models compare one by one: to bound memory.
@@ -87,7 +85,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         return f"<{type(self).__name__} of {name}: {known}>"
 
     def fit(
-        self, images: Examples | Image, labels: Labels, calibrate: bool = False
+        self, images: Images, labels: Labels, calibrate: bool = False
     ) -> Self:
         """Learns the classes from scratch.
 
@@ -133,7 +131,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
 
     def predict(
         self,
-        images: Examples | Image,
+        images: Images,
         unknown: float | None = None,
         unknown_label: object | None = None,
     ) -> np.ndarray:
@@ -172,7 +170,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
             labels[refused] = unknown_label
         return labels
 
-    def novelty(self, images: Examples | Image) -> np.ndarray:
+    def novelty(self, images: Images) -> np.ndarray:
         """How unlike all classes each image is.
 
         It is the Euclidean distance of its embedding to the nearest class
@@ -194,7 +192,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         """
         return self._novelty(self._prepare(images))
 
-    def predict_proba(self, images: Examples | Image) -> np.ndarray:
+    def predict_proba(self, images: Images) -> np.ndarray:
         """The probability of each class.
 
         Args:
@@ -208,7 +206,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         """
         return self._probabilities(self._prepare(images))
 
-    def score(self, images: Examples | Image, labels: Labels) -> float:
+    def score(self, images: Images, labels: Labels) -> float:
         """The share of images whose predicted label is the given one.
 
         Args:
@@ -223,7 +221,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         check_kind(labels, self._labels, "labels")
         return float(np.mean(predicted == labels))
 
-    def add_class(self, images: Examples | Image, label: Hashable) -> Self:
+    def add_class(self, images: Images, label: Label) -> Self:
         """Learns one more class, or more images of a class.
 
         Args:
@@ -244,7 +242,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         )
         return self
 
-    def remove_class(self, label: Hashable) -> Self:
+    def remove_class(self, label: Label) -> Self:
         """Forgets a class.
 
         Args:
@@ -276,11 +274,7 @@ class FewShotClassifier(LiteRTExport, ClassifierMixin, BaseEstimator):
         """
         self._check_fitted()
         classifier_files.write(
-            directory,
-            self.model,
-            self._images,
-            self._labels,
-            self.temperature_,
+            directory, self.model, self._images, self._labels, self.temperature_
         )
 
     @classmethod

@@ -10,14 +10,12 @@ They are functions because a `keras.losses.Loss` divides by the number of
 replicas, which would change the inner learning rate.
 """
 
-from collections.abc import Callable
-
 import keras
 from keras import ops
 
 from keras_meta.ops import at_least_float32
 from keras_meta.serialization import check_registered, register
-from keras_meta.typing import Config, Tensor, TensorLike
+from keras_meta.typing import Config, InnerLoss, Tensor, TensorLike
 
 
 @register
@@ -63,8 +61,8 @@ LOSSES = {
 
 
 def get(
-    loss: str | Callable[[Tensor, Tensor], Tensor],
-) -> Callable[[Tensor, Tensor], Tensor]:
+    loss: str | InnerLoss,
+) -> InnerLoss:
     """Finds an inner loss by its name.
 
     Args:
@@ -88,7 +86,7 @@ def get(
     return LOSSES[loss]
 
 
-def serialize(loss: Callable[[Tensor, Tensor], Tensor]) -> str | Config:
+def serialize(loss: InnerLoss) -> str | Config:
     """The name that `get` finds, or a config that Keras deserializes.
 
     Args:
@@ -97,7 +95,7 @@ def serialize(loss: Callable[[Tensor, Tensor], Tensor]) -> str | Config:
     Raises:
         ValueError: If the function is neither of this module nor registered.
     """
-    name = getattr(loss, "__name__", None)
+    name = getattr(loss, "__name__", "")
     if LOSSES.get(name) is loss:
         return name
     return keras.saving.serialize_keras_object(

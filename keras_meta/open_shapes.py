@@ -5,12 +5,16 @@ Keras writes it into configs: an encoder trained on 60-way episodes would have
 the input shape `(60, 28, 28, 1)` ever after, and export files of that size.
 """
 
+from typing import Any
+
+from keras_meta.typing import Config
+
 # Networks that are built by what they are given; the inputs of others are
 # those that their author stated.
 BUILT_BY_BATCH = ("Sequential",)
 
 
-def open_sizes(config):
+def open_sizes(config: Config) -> Any:
     """A config without the sizes of the batch that built a model.
 
     These are the first axis of what a network in it was built by, and both

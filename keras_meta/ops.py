@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import DTypeLike
 
 from keras_meta.batch_statistics import StatisticsScope, merged_tasks
 from keras_meta.typing import Distance, Shape, Tensor, TensorLike
@@ -17,7 +19,7 @@ HALF_PRECISION = ("bfloat16", "float16")
 CHUNK_NUMBERS = 2**26
 
 
-def wide(dtype: str) -> str:
+def wide(dtype: DTypeLike) -> str:
     """Returns `"float64"` for float64 and `"float32"` for any other dtype.
 
     Half precision is too coarse even for counts: in bfloat16, 301 is 300.
@@ -31,9 +33,7 @@ def at_least_float32(tensor: TensorLike) -> Tensor:
 
 
 @contextlib.contextmanager
-def uncast_inputs(
-    module: Callable[..., Tensor], shape: Shape
-) -> Iterator[None]:
+def uncast_inputs(module: keras.Layer, shape: Shape) -> Iterator[None]:
     """Leaves the precision of a network's inputs to its layers.
 
     Under a half-precision policy a Keras model casts its inputs, which rounds
@@ -52,7 +52,7 @@ def uncast_inputs(
             model.compute_dtype not in HALF_PRECISION
         ):
             continue
-        change = {"autocast": False}
+        change: dict[str, Any] = {"autocast": False}
         if isinstance(model, keras.Sequential):
             if model is module and not model.built:
                 model.build(shape)

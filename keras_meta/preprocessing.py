@@ -4,7 +4,6 @@ import dataclasses
 from typing import Self
 
 import numpy as np
-from PIL.Image import Image
 
 from keras_meta.arrays import (
     CHANNELS,
@@ -24,7 +23,7 @@ from keras_meta.ink import (
 from keras_meta.pictures import WHOLE, reduced
 from keras_meta.resizing import INTERPOLATIONS, resize
 from keras_meta.serialization import register
-from keras_meta.typing import Config, Examples
+from keras_meta.typing import Config, Images
 
 # ITU-R BT.601 luma, the weights that Pillow's "L" mode uses.
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
@@ -109,7 +108,7 @@ class Preprocessing:
         """The shape of an image: `(height, width, channels)`."""
         return (*self.size, self.channels)
 
-    def __call__(self, images: Examples | Image) -> np.ndarray:
+    def __call__(self, images: Images) -> np.ndarray:
         """Applies the preprocessing.
 
         Args:
@@ -201,7 +200,7 @@ class Preprocessing:
             picture = drawing(picture)[..., None]
         return self.resize(picture[None])
 
-    def resize(self, images: Examples | Image) -> np.ndarray:
+    def resize(self, images: Images) -> np.ndarray:
         """Applies it to clean pictures, such as scans: nothing is judged.
 
         Args:
@@ -223,7 +222,7 @@ class Preprocessing:
             return images
         return low + (high - low) * images
 
-    def unscaled(self, images: Examples | Image) -> np.ndarray:
+    def unscaled(self, images: Images) -> np.ndarray:
         """Images of the range of values, back in `[0, 1]`.
 
         Args:
@@ -341,7 +340,7 @@ def _unit_range(images):
     return images[..., :3] * alpha + (1 - alpha)
 
 
-def invert_bright_ground(images: Examples | Image) -> np.ndarray:
+def invert_bright_ground(images: Images) -> np.ndarray:
     """Inverts each picture whose median border pixel is above 0.5.
 
     Args:

@@ -19,7 +19,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_meta import pretrained_weights
+from keras_meta import pretrained_weights, zoo_package
 from keras_meta.open_shapes import open_sizes
 from keras_meta.typing import Path
 
@@ -70,7 +70,7 @@ def save(
             _round_weights(part / WEIGHTS)
 
 
-def find(name: str) -> pathlib.Path:
+def find(name: Path) -> pathlib.Path:
     """The folder of a preset, as `zoo.load` finds it.
 
     Args:
@@ -82,11 +82,7 @@ def find(name: str) -> pathlib.Path:
     Raises:
         ValueError: If there is neither; names that are alike are listed.
     """
-    # The zoo stands on the library, and imports this module. The one import
-    # the other way is made when a name is looked up.
-    import zoo
-
-    return zoo.preset_directory(name)
+    return zoo_package.find().preset_directory(name)
 
 
 def load(directory: Path) -> keras.Model:
@@ -161,14 +157,14 @@ def check_built(model: keras.Model) -> None:
 
 def write_model(
     model: keras.Model,
-    folder: Path,
+    folder: pathlib.Path,
     weights_from: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the config and the weights of a model.
 
     Args:
         model: A built `keras.Model`.
-        folder: Path of an existing folder.
+        folder: pathlib.Path of an existing folder.
         weights_from: As for `save`.
 
     Raises:

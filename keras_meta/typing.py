@@ -9,11 +9,14 @@
 | `Shape` | sizes of axes, None where one is open |
 | `ImageSource` | examples that are read when they are asked for |
 | `Examples` | `(n, ...)`: array, table, list of pictures, or image source |
+| `Images` | the same, or one picture |
+| `Label` | what names a class: str, int, member of an enum |
 | `Labels` | `(n,)`: an array, a list, a column of a table |
 | `Path` | str or path-like: a file or folder |
 | `Size` | pixels: one number, or `(height, width)` |
 | `Config` | what `get_config` returns |
 | `Distance` | function `(x, y) -> distance`, as of `keras_meta.distances` |
+| `InnerLoss` | function `(targets, outputs) -> loss`: `keras_meta.losses` |
 | `Augmentation` | function `(images, classes, seed) -> images` |
 
 TensorFlow and Keras have no type hints of their own, so mypy takes tensors,
@@ -38,6 +41,7 @@ Shape: TypeAlias = Sequence[int | None]
 Path: TypeAlias = str | os.PathLike[str]
 Size: TypeAlias = int | tuple[int, int]
 Config: TypeAlias = dict[str, Any]
+InnerLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 Augmentation: TypeAlias = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -54,4 +58,6 @@ class ImageSource(Protocol):
 
 
 Examples: TypeAlias = ArrayLike | ImageSource | Sequence[Image.Image]
-Labels: TypeAlias = ArrayLike | Sequence[Hashable]
+Images: TypeAlias = Examples | Image.Image
+Label: TypeAlias = Hashable
+Labels: TypeAlias = ArrayLike | Sequence[Label]

@@ -1,5 +1,6 @@
 """The version is stated once, and `keras_meta.zoo` is the zoo."""
 
+import importlib.machinery
 import pathlib
 import re
 import subprocess
@@ -41,6 +42,27 @@ def test_the_library_reaches_the_zoo():
     assert km.zoo is zoo
     # It is looked up each time, so that an import of the library needs none.
     assert "zoo" not in vars(km)
+
+
+@pytest.mark.parametrize("with_file", [True, False], ids=["package", "folder"])
+def test_a_foreign_zoo_is_an_error_that_names_it(
+    tmp_path, monkeypatch, with_file
+):
+    foreign = tmp_path / "zoo"
+    foreign.mkdir()
+    if with_file:
+        (foreign / "__init__.py").write_text("animals = 3\n")
+    for name in [name for name in sys.modules if name.startswith("zoo")]:
+        if name == "zoo" or name.startswith("zoo."):
+            monkeypatch.delitem(sys.modules, name)
+    # Nothing but the foreign one: a folder without `__init__.py` comes last.
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder])
+    with pytest.raises(ImportError, match=f"(?s)hides .*{foreign}"):
+        _ = km.zoo
+    with pytest.raises(ImportError, match="hides that of keras_meta"):
+        km.models.EpisodicModel.from_preset("maml_sinusoid")
+    monkeypatch.delitem(sys.modules, "zoo")
 
 
 def test_another_name_is_an_error():

@@ -5,7 +5,15 @@
 True
 """
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_meta.typing import Path
 
 # The functions import what brings in TensorFlow when they are called, so that
 # the command line can silence TensorFlow first and shows its help at once.
@@ -13,7 +21,7 @@ import pathlib
 PRESETS = pathlib.Path(__file__).parent / "presets"
 
 
-def list_presets():
+def list_presets() -> list[str]:
     """Names of the pretrained models that are here, sorted."""
     from zoo import preset_folder
 
@@ -22,7 +30,7 @@ def list_presets():
     )
 
 
-def preset_directory(name):
+def preset_directory(name: Path) -> pathlib.Path:
     """The folder of a preset.
 
     Args:
@@ -50,7 +58,7 @@ def preset_directory(name):
     raise ValueError(unknown("preset", str(name), list_presets()))
 
 
-def load(name):
+def load(name: Path) -> keras.Model:
     """Loads a pretrained model.
 
     The files are checked against their SHA-256 sums, and nothing in them is

@@ -82,7 +82,7 @@ def list_command(options):
 
 def show_command(options):
     """The card of a preset, or the recipe of one that is not trained."""
-    from zoo import preset_folder, recipes
+    from zoo import front_matter, preset_folder, recipes
 
     if options.name in recipes.NAMES and (
         options.name not in zoo.list_presets()
@@ -96,7 +96,7 @@ def show_command(options):
             f"{options.name} has no card yet: measure it with "
             f"`keras-meta evaluate {options.name} --write`."
         )
-    print(card)
+    print(front_matter.split(card)[1])
 
 
 def train_command(options):

@@ -1,15 +1,22 @@
 """Cards and tables, written from `recipe.json` and `results.json`.
 
-`python -m zoo.cards README.md` renews the table of the zoo in that file.
+`python -m zoo.cards` renews the cards of all presets, and with `README.md` the
+table of the zoo in that file too.
 """
+
+from __future__ import annotations
 
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 import zoo
-from zoo import preset_folder, recipes, streams
+from zoo import front_matter, preset_folder, recipes, streams
 from zoo.preset_folder import CARD
 from zoo.wording import count
+
+if TYPE_CHECKING:
+    from keras_meta.typing import Path
 
 # The table of the zoo stands between these marks.
 START, END = "<!-- zoo table -->\n", "<!-- end of zoo table -->"
@@ -69,14 +76,14 @@ once, which is transductive.
 """
 
 
-def render(directory):
+def render(directory: Path) -> str:
     """The text of the card of a preset.
 
     Args:
         directory: Folder with `recipe.json` and `results.json`.
 
     Returns:
-        Markdown.
+        Markdown, with a head of YAML: see `zoo.front_matter`.
 
     Raises:
         ValueError: If one of the two is missing.
@@ -90,7 +97,8 @@ def render(directory):
             f"{str(directory)!r} without one of them"
         )
     stream = streams.from_record(recipe)
-    return TEMPLATE.format(
+    head = front_matter.render(recipe, results.evaluations, stream)
+    return head + TEMPLATE.format(
         usage=stream.usage,
         measure=stream.measure.heading.format(
             episodes=_one_of(results.evaluations, "episodes"),
@@ -138,12 +146,12 @@ def _training(recipe, stream):
     )
 
 
-def write(directory):
+def write(directory: Path) -> None:
     """Writes the card of a preset, and the sums, since a file changed."""
     preset_folder.write_card(directory, render(directory))
 
 
-def with_zoo_table(text):
+def with_zoo_table(text: str) -> str:
     """A text whose table of the zoo is the current one.
 
     Args:
@@ -268,6 +276,8 @@ def _augmentation(value):
 
 
 if __name__ == "__main__":
+    for name in zoo.list_presets():
+        write(zoo.PRESETS / name)
     for name in sys.argv[1:]:
         path = pathlib.Path(name)
         path.write_text(with_zoo_table(path.read_text("utf-8")), "utf-8")

@@ -26,6 +26,8 @@ class Copies(Stream):
     shortest: int | None = None
 
     kind = "copies"
+    pipeline_tag = None
+    tags = ("memory-augmented",)
     noun = "sequences to copy"
     measure = measures.WRONG_BITS
     usage = USAGE

@@ -1,8 +1,16 @@
 """The labelled data sets that presets are trained and measured on."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 from zoo.wording import unknown
+
+if TYPE_CHECKING:
+    import pathlib
+
+    import numpy as np
 
 
 def _loaders():
@@ -12,14 +20,14 @@ def _loaders():
     return data
 
 
-def own_files(name):
+def own_files(name: str) -> pathlib.Path:
     """The folder where the files of a data set that you bring must lie."""
     from keras_meta.data.cache import cache_folder
 
     return cache_folder().parent / "datasets" / name
 
 
-def cub_folder():
+def cub_folder() -> pathlib.Path:
     """The folder where the files of CUB-200-2011 must lie."""
     return own_files("CUB_200_2011")
 
@@ -103,19 +111,21 @@ DESCRIPTIONS = {
 }
 
 
-def check_dataset(dataset):
+def check_dataset(dataset: str) -> None:
     """Raises a ValueError that lists the nearest for an unknown data set."""
     if dataset not in DATASETS:
         raise ValueError(unknown("data set", dataset, DATASETS))
 
 
-def check_split(split):
+def check_split(split: str) -> None:
     """Raises a ValueError for a split that no data set has."""
     if split not in SPLITS:
         raise ValueError(unknown("split", split, SPLITS))
 
 
-def load_split(dataset, split, rotations=True):
+def load_split(
+    dataset: str, split: str, rotations: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Loads one split of a data set.
 
     Args:
@@ -134,10 +144,13 @@ def load_split(dataset, split, rotations=True):
             cannot be turned.
     """
     check_dataset(dataset)
-    return DATASETS[dataset](split, rotations)
+    from zoo import progress
+
+    with progress.elapsed(f"reading {dataset} {split}"):
+        return DATASETS[dataset](split, rotations)
 
 
-def describe_classes(dataset, labels):
+def describe_classes(dataset: str, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Describes the classes of a data set, for zero-shot learning.
 
     Args:

@@ -1,7 +1,10 @@
 """Measures models; the only source of the numbers in `results.json`."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib.metadata
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +12,22 @@ from keras_meta.models import EpisodicModel
 from zoo import cards, preset_folder
 from zoo.results import Result, Results
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from typing import Any
 
-def evaluation_episodes(evaluation, elements=None):
+    import keras
+    import tensorflow as tf
+
+    from keras_meta.typing import Path
+    from zoo.recipes.recipe import Evaluation
+
+
+def evaluation_episodes(
+    evaluation: Evaluation,
+    elements: Callable[..., tf.data.Dataset] | None = None,
+) -> tf.data.Dataset:
     """The tasks of a measurement.
 
     Args:
@@ -25,13 +42,18 @@ def evaluation_episodes(evaluation, elements=None):
     return elements.take(evaluation.episodes).batch(tasks).prefetch(2)
 
 
-def tasks_at_once(evaluation):
+def tasks_at_once(evaluation: Evaluation) -> int:
     """How many tasks of a measurement go through the model at once."""
     stream = evaluation.stream
     return max(1, stream.examples_at_once // stream.examples_per_task)
 
 
-def evaluate(model, evaluation, verbose=0, callbacks=()):
+def evaluate(
+    model: keras.Model,
+    evaluation: Evaluation,
+    verbose: int = 0,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+) -> Result:
     """Runs one measurement.
 
     Args:
@@ -61,7 +83,9 @@ def evaluate(model, evaluation, verbose=0, callbacks=()):
     return Result(evaluation, measure.numbers(logs))
 
 
-def as_asked(model, evaluation):
+def as_asked(
+    model: keras.Model, evaluation: Evaluation
+) -> AbstractContextManager[None]:
     """Gives a model the statistics and inner steps of a measurement.
 
     Args:
@@ -75,7 +99,7 @@ def as_asked(model, evaluation):
     Raises:
         ValueError: If the model has no such statistics or no inner steps.
     """
-    values = {"statistics": evaluation.statistics}
+    values: dict[str, Any] = {"statistics": evaluation.statistics}
     if evaluation.inner_steps is not None:
         if getattr(model, "evaluation_inner_steps", None) is None:
             raise ValueError(
@@ -98,7 +122,9 @@ def as_asked(model, evaluation):
 
 
 @contextlib.contextmanager
-def with_attributes(model, values):
+def with_attributes(
+    model: keras.Model, values: Mapping[str, Any]
+) -> Iterator[None]:
     """Gives a model other values of its attributes for a while.
 
     Args:
@@ -115,7 +141,7 @@ def with_attributes(model, values):
             setattr(model, name, value)
 
 
-def sample_probabilities(model):
+def sample_probabilities(model: keras.Model) -> list:
     """What a model makes of one small made-up task.
 
     The numbers are stored with the results, so that a later version of the
@@ -153,7 +179,7 @@ def sample_probabilities(model):
     return np.round(np.array(probabilities)[0], 6).tolist()
 
 
-def write_results(directory, results):
+def write_results(directory: Path, results: list[Result]) -> None:
     """Writes `results.json` of a preset, its card and its sums.
 
     Args:

@@ -1,11 +1,24 @@
 """Exported files of presets, and what they offer in words."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from keras_meta.models import EpisodicModel
 
+if TYPE_CHECKING:
+    import keras
 
-def export(model, directory, format="tf_saved_model", preprocessing=False):
+    from keras_meta.typing import Path
+
+
+def export(
+    model: keras.Model,
+    directory: Path,
+    format: str = "tf_saved_model",
+    preprocessing: bool = False,
+) -> str:
     """Writes a SavedModel, or a LiteRT file.
 
     Args:

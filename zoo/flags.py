@@ -4,7 +4,7 @@ import argparse
 import math
 import pathlib
 
-from zoo import demo_flags
+from zoo import completion, demo_flags
 from zoo.version import version
 
 DESCRIPTION = """\
@@ -88,6 +88,7 @@ def parser(commands):
     parser.add_argument(
         "--version", action="version", version=f"keras-meta {version()}"
     )
+    completion.add_flag(parser)
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (summary, add_flags) in COMMANDS.items():
         command = subparsers.add_parser(

@@ -1,9 +1,16 @@
 """Keras metrics of the zoo's measurements: a mean and its interval."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 import keras_meta as km
+
+if TYPE_CHECKING:
+    from keras_meta.typing import Tensor, TensorLike
 
 
 class PairAccuracy(km.metrics.AccuracyInterval):
@@ -15,7 +22,12 @@ class PairAccuracy(km.metrics.AccuracyInterval):
     prediction would always be right.
     """
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: TensorLike,
+        y_pred: TensorLike,
+        sample_weight: TensorLike | None = None,
+    ) -> None:
         """Adds pairs.
 
         Args:
@@ -44,7 +56,9 @@ class SquaredErrorInterval(keras.metrics.Metric):
         dtype: Type of the sums.
     """
 
-    def __init__(self, name="squared_error", dtype="float64"):
+    def __init__(
+        self, name: str = "squared_error", dtype: str = "float64"
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         for total in ("tasks", "errors", "squared_errors"):
             # Without its type it would be float32, whatever the metric's.
@@ -53,7 +67,12 @@ class SquaredErrorInterval(keras.metrics.Metric):
             )
             setattr(self, total, variable)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: TensorLike,
+        y_pred: TensorLike,
+        sample_weight: TensorLike | None = None,
+    ) -> None:
         """Adds tasks.
 
         Args:
@@ -71,7 +90,7 @@ class SquaredErrorInterval(keras.metrics.Metric):
         self.errors.assign_add(ops.sum(errors))
         self.squared_errors.assign_add(ops.sum(errors * errors))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         tasks = ops.maximum(self.tasks, 1)
         mean = self.errors / tasks
         variance = ops.maximum(self.squared_errors / tasks - mean * mean, 0)

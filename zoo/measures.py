@@ -1,7 +1,7 @@
 """What is measured of a model: the metric, its unit and its wording.
 
-A measure has `key`, `head`, `metric`, `unit`, `heading`, `numbers`, `words`
-and `columns`: see `Measure`.
+A measure has `key`, `head`, `metric`, `unit`, `heading`, `numbers`, `words`,
+`columns` and `metrics`: see `Measure`.
 """
 
 import dataclasses
@@ -96,6 +96,19 @@ class Measure:
         """What was stored as the cells of a row, by the heads of columns."""
         return {self.head: self.words(numbers)}
 
+    def metrics(self, numbers):
+        """What was stored, as the hub's model cards list it.
+
+        Args:
+            numbers: Dict that `numbers` returned.
+
+        Returns:
+            List of one dict of `type`, `name` and `value`; the name says the
+            unit and half the width of the 95% interval.
+        """
+        name = f"{self.head}{self.unit}, 95% interval ± {numbers['interval']}"
+        return [{"type": self.key, "name": name, "value": numbers[self.key]}]
+
 
 @dataclasses.dataclass(frozen=True)
 class InstanceMeasure:
@@ -154,6 +167,19 @@ class InstanceMeasure:
             PRESENTATIONS[k]: _at(numbers, k)
             for k in self._reached(PRESENTATIONS)
         }
+
+    def metrics(self, numbers):
+        """One dict for each presentation that is quoted; see `Measure`."""
+        return [
+            {
+                "type": "accuracy",
+                "name": f"accuracy{self.unit} at the {PRESENTATIONS[k]} "
+                "presentation, 95% interval ± "
+                f"{numbers[f'instance_{k}_interval']}",
+                "value": numbers[f"instance_{k}"],
+            }
+            for k in self._reached(QUOTED)
+        ]
 
     def _reached(self, presentations):
         """Those of some presentations that a sequence has."""

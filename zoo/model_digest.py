@@ -8,7 +8,7 @@ import re
 import keras
 
 
-def model_digest(model):
+def model_digest(model: keras.Model) -> str:
     """SHA-256 sum of a model's config, equal for models built alike.
 
     Keras numbers the layers of a process (`dense`, `dense_1` ...), so a

@@ -12,6 +12,7 @@ import keras_meta as km
 import zoo
 from keras_meta import losses
 from keras_meta.data.image_folders import EXTENSIONS
+from zoo import progress
 
 # The label of a refused picture in a table.
 NONE = "none of these"
@@ -91,7 +92,9 @@ def fit(name, support, calibrate=False, skip=False):
             "Every class folder must hold a picture that can be read. "
             f"Received: none in {', '.join(lost)}"
         )
-    return km.FewShotClassifier(model).fit(images, kept, calibrate=calibrate)
+    with progress.elapsed("learning the classes"):
+        classifier = km.FewShotClassifier(model)
+        return classifier.fit(images, kept, calibrate=calibrate)
 
 
 def load(name, directory):
@@ -133,7 +136,9 @@ def predict(classifier, queries, unknown=None, skip=False):
     files, images = _read(files, classifier.model, skip)
     if not files:
         raise ValueError("There is no picture to classify (`--query`).")
-    labels = classifier.predict(images, unknown)
+    with progress.elapsed("classifying"):
+        labels = classifier.predict(images, unknown)
+        shares = classifier.predict_proba(images)
     classes = classifier.classes_.tolist()
     return [
         {
@@ -147,7 +152,7 @@ def predict(classifier, queries, unknown=None, skip=False):
         for file, label, row in zip(
             files,
             labels.tolist(),
-            classifier.predict_proba(images),
+            shares,
             strict=True,
         )
     ]
@@ -184,7 +189,7 @@ def _read(files, model, skip):
     # A preprocessing of the user's own need not have these.
     shrinkage = getattr(model.preprocessing, "shrinkage", None)
     unscaled = getattr(model.preprocessing, "unscaled", lambda image: image)
-    for file in files:
+    for file in progress.counted("pictures read", files):
         try:
             picture = km.data.read_picture(file, shrinkage)
             images.append(unscaled(model.preprocessing([picture])[0]))

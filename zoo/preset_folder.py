@@ -13,11 +13,22 @@ Where a package holds the weights, `weights.json` with their names stands in
 place of `model.weights.h5`.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from zoo import leftovers
 from zoo.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import keras
+
+    from keras_meta.typing import Path
 
 # As `keras_meta.presets` names them, which brings in TensorFlow: the functions
 # that write or load import it.
@@ -33,25 +44,25 @@ CARD = "README.md"
 FILES = (CONFIG, WEIGHTS, RECIPE, RESULTS, CARD, SUMS)
 
 
-def is_preset(directory):
+def is_preset(directory: Path) -> bool:
     """Whether a folder holds a preset, measured or not."""
     return (pathlib.Path(directory) / CONFIG).is_file()
 
 
-def is_classifier(directory):
+def is_classifier(directory: Path) -> bool:
     """Whether a folder holds a few-shot classifier with its classes."""
     directory = pathlib.Path(directory)
     return is_preset(directory) and (directory / SUPPORT).is_file()
 
 
-def read_model(directory):
+def read_model(directory: Path) -> keras.Model:
     """The model of a preset: see `keras_meta.presets.load`."""
     from keras_meta import presets
 
     return presets.load(directory)
 
 
-def read_recipe(directory):
+def read_recipe(directory: Path) -> dict[str, Any]:
     """How a preset was trained.
 
     Args:
@@ -63,7 +74,7 @@ def read_recipe(directory):
     return _read_json(directory, RECIPE) or {}
 
 
-def read_results(directory):
+def read_results(directory: Path) -> Results:
     """What was measured of a preset.
 
     Args:
@@ -77,15 +88,19 @@ def read_results(directory):
     return Results() if record is None else Results.from_record(record)
 
 
-def read_card(directory):
+def read_card(directory: Path) -> str | None:
     """The text of a preset's card; None if there is none."""
     path = pathlib.Path(directory) / CARD
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def write_trained(
-    directory, model, recipe, half_precision=False, weights_from=None
-):
+    directory: Path,
+    model: keras.Model,
+    recipe: dict[str, Any],
+    half_precision: bool = False,
+    weights_from: Mapping[str, str] | None = None,
+) -> None:
     """Writes a trained model as a preset that is not measured yet.
 
     Args:
@@ -106,7 +121,7 @@ def write_trained(
     presets.write_sums(directory)
 
 
-def write_results(directory, results):
+def write_results(directory: Path, results: Results) -> None:
     """Writes what was measured of a preset.
 
     Args:
@@ -120,7 +135,7 @@ def write_results(directory, results):
     presets.write_sums(directory)
 
 
-def write_card(directory, text):
+def write_card(directory: Path, text: str) -> None:
     """Writes the card of a preset.
 
     Args:

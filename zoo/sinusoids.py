@@ -22,6 +22,8 @@ class Sinusoids(Stream):
     queries: int = 15
 
     kind = "sinusoids"
+    pipeline_tag = None
+    tags = ("few-shot-learning", "regression")
     noun = "sinusoids"
     measure = measures.SQUARED_ERROR
     usage = REGRESSION_USAGE

@@ -23,8 +23,12 @@ class Stream:
     """
 
     # Its name in the files, and a noun for several of its tasks.
-    kind = None
-    noun = None
+    kind: str
+    noun: str
+    # What the Hugging Face hub calls such a task, None if it has no name, and
+    # words by which it finds such models.
+    pipeline_tag: str | None = "image-classification"
+    tags: tuple[str, ...] = ("few-shot-learning",)
     # What `evaluate` measures.
     measure = measures.ACCURACY
     # How a card shows the use of a model that was trained on it.

@@ -213,6 +213,8 @@ class ZeroShot(LabelledStream):
     queries: int = 15
 
     kind = "zero_shot"
+    pipeline_tag = "zero-shot-image-classification"
+    tags = ("zero-shot-learning",)
     noun = "zero-shot episodes"
     stored_constants = {"shot": 0, "within_groups": False}
 

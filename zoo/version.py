@@ -5,7 +5,7 @@ import pathlib
 import runpy
 
 
-def version():
+def version() -> str:
     """The version that `keras_meta` states, which is found but not imported."""
     spec = importlib.util.find_spec("keras_meta")
     (folder,) = spec.submodule_search_locations

@@ -1,14 +1,15 @@
 """Wording that several texts of the zoo share."""
 
 import difflib
+from collections.abc import Collection
 
 
-def count(number, noun):
+def count(number: int, noun: str) -> str:
     """A number of things: `no warm restarts`, `1 episode`, `4 episodes`."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def unknown(what, name, names):
+def unknown(what: str, name: str, names: Collection[str]) -> str:
     """The text of an error about an unknown name.
 
     Args:

@@ -81,12 +81,20 @@ def join_names(lines):
 
 
 def signature(app, what, name, obj, options, arguments, returns):
-    """The arguments of a class, which those of Keras do not show."""
+    """The arguments of a class, which those of Keras do not show.
+
+    Without types, as in the whole API: docstrings say them with their shapes.
+    """
     if what != "class":
         return None
     found = inspect.signature(obj.__init__)
-    _, *own = found.parameters.values()
-    return str(found.replace(parameters=own)), returns
+    _, *own = (
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in found.parameters.values()
+    )
+    empty = inspect.Signature.empty
+    found = found.replace(parameters=own, return_annotation=empty)
+    return str(found), returns
 
 
 def process(app, what, name, obj, options, lines):

@@ -11,7 +11,7 @@ from api_pages import write_pages
 
 import zoo
 from keras_meta import models, plots
-from zoo import preset_folder, recipes
+from zoo import front_matter, preset_folder, recipes
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "zoo"
 # Of all presets; NOTICE names the package that holds weights of one of them.
@@ -19,6 +19,7 @@ LICENCE = "Apache-2.0"
 
 PAGE = """\
 ```{{include}} ../../zoo/presets/{name}/README.md
+:start-line: {head}
 ```
 
 {start}Its folder is `zoo/presets/{name}`; weights: {size}; licence: {licence}.
@@ -62,8 +63,11 @@ def pages():
         directory = zoo.PRESETS / name
         recipe = preset_folder.read_recipe(directory)
         start = recipe.get("start")
+        card = preset_folder.read_card(directory)
         texts[f"{name}.md"] = PAGE.format(
             name=name,
+            # The lines of YAML for the hub are no part of the page.
+            head=front_matter.split(card)[0].count("\n"),
             size=size_of(directory),
             licence=LICENCE,
             start=START.format(start=start) if start else "",

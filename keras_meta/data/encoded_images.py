@@ -101,7 +101,9 @@ class EncodedImages:
         images.set_shape((indices.shape[0], *self.shape[1:]))
         return images
 
-    def numpy(self, indices: ArrayLike | None = None) -> np.ndarray:
+    def numpy(
+        self, indices: Sequence[int] | np.ndarray | None = None
+    ) -> np.ndarray:
         """Decodes some or all of the pictures.
 
         Args:
@@ -131,7 +133,10 @@ class EncodedImages:
 
 
 def loader_preprocessing(
-    size: Size, channels: int, ink: bool, preprocessing: Preprocessing
+    size: Size | None,
+    channels: int | None,
+    ink: bool | None,
+    preprocessing: Preprocessing | None,
 ) -> Preprocessing:
     """The preprocessing of a loader, given as a whole or by its parts.
 

@@ -7,9 +7,10 @@ import numbers
 import numpy as np
 
 from keras_meta.arrays import is_missing
+from keras_meta.typing import Labels
 
 
-def label_array(labels, name="labels"):
+def label_array(labels: Labels, name: str = "labels") -> np.ndarray:
     """Checks labels and converts them to an array.
 
     Args:
@@ -55,7 +56,9 @@ def label_array(labels, name="labels"):
     return array
 
 
-def class_codes(labels, name="labels"):
+def class_codes(
+    labels: Labels, name: str = "labels"
+) -> tuple[np.ndarray, np.ndarray]:
     """The classes that occur, in order, and which one each label is.
 
     Args:
@@ -87,7 +90,7 @@ def class_codes(labels, name="labels"):
     return _objects([members[number] for number in places]), codes
 
 
-def label_kind(label):
+def label_kind(label: object) -> type:
     """What labels of one array have in common: a class."""
     if isinstance(label, enum.Enum):
         return type(label)

@@ -1,6 +1,7 @@
 """mini-ImageNet, from your own files."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,9 @@ def load_mini_imagenet(
     folder = pathlib.Path(directory)
     if preprocessing is None and size is None:
         size = SIZE
-    options = dict(size=size, check=check, preprocessing=preprocessing)
+    options: dict[str, Any] = dict(
+        size=size, check=check, preprocessing=preprocessing
+    )
     for name in NAMES[split]:
         if (folder / name).is_dir():
             found = load_image_folder(folder / name, **options)

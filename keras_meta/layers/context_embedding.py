@@ -143,7 +143,7 @@ class QueryContext(keras.layers.Layer):
 
     def compute_output_shape(
         self, queries_shape: Shape, support_shape: Shape
-    ) -> tuple[int | None, ...]:
+    ) -> Shape:
         return queries_shape
 
     def get_config(self) -> Config:

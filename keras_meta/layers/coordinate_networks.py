@@ -133,7 +133,7 @@ class CoordinateLSTM(keras.layers.Layer):
 
     def compute_output_shape(
         self, gradients_shape: Shape, steps_shape: Shape | None = None
-    ) -> tuple[int | None, ...]:
+    ) -> Shape:
         return (1, gradients_shape[1])
 
     def get_config(self) -> Config:
@@ -199,9 +199,7 @@ class CoordinateMLP(keras.layers.Layer):
         ]
         return in_blocks(transform, gradients, weights)
 
-    def compute_output_shape(
-        self, gradients_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, gradients_shape: Shape) -> Shape:
         return gradients_shape
 
     def get_config(self) -> Config:

@@ -131,7 +131,7 @@ class EmbeddingLoss(keras.layers.Layer):
         embeddings_shape: Shape,
         support_y_shape: Shape,
         chunks_shape: Shape | None = None,
-    ) -> tuple[int | None, ...]:
+    ) -> Shape:
         return ()
 
     def get_config(self) -> Config:

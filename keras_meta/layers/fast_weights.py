@@ -254,9 +254,7 @@ class AugmentedDense(AugmentedLayer):
     def kernel_gradients(self, inputs: Tensor, gradients: Tensor) -> Tensor:
         return inputs[:, :, None] * gradients[:, None]
 
-    def compute_output_shape(
-        self, input_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> Config:
@@ -312,9 +310,7 @@ class AugmentedConv2D(AugmentedLayer):
         found = ops.matmul(ops.swapaxes(patches, 1, 2), gradients)
         return ops.reshape(found, (batch, *self.kernel.shape))
 
-    def compute_output_shape(
-        self, input_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> Config:

@@ -97,9 +97,7 @@ class InvertedResidual(keras.layers.Layer):
             x = x + inputs
         return x
 
-    def compute_output_shape(
-        self, input_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         sides = [
             side and -(-side // self.strides) for side in input_shape[1:-1]
         ]

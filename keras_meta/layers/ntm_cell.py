@@ -189,7 +189,7 @@ class NTMCell(MemoryCell):
             "write", self.units, self.write_heads * (size + 2 * width)
         )
 
-        shapes = {"reads": (self.read_heads, width)}
+        shapes: dict[str, tuple[int, ...]] = {"reads": (self.read_heads, width)}
         if self.addressing == "content":
             shapes["memory"] = (self.memory_slots, width)
         shapes.update(self.memory_state_shapes)

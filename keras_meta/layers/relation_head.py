@@ -129,7 +129,7 @@ class RelationHead(keras.layers.Layer):
 
     def compute_output_shape(
         self, class_maps_shape: Shape, query_maps_shape: Shape
-    ) -> tuple[int | None, ...]:
+    ) -> Shape:
         return (*query_maps_shape[:2], class_maps_shape[1])
 
     def _convolve(self, maps, kernel):

@@ -65,9 +65,7 @@ class ResidualBlock(keras.layers.Layer):
         x = branch(x, 2) + branch(inputs, 3)
         return self.pool(self.activation(x))
 
-    def compute_output_shape(
-        self, input_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.pool.compute_output_shape((*input_shape[:-1], self.filters))
 
     def get_config(self) -> Config:

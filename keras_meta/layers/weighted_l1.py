@@ -50,9 +50,7 @@ class WeightedL1(keras.layers.Layer):
         differences = ops.abs(x[:, :, None] - y[:, None])
         return ops.matmul(differences, self.kernel)[..., 0]
 
-    def compute_output_shape(
-        self, x_shape: Shape, y_shape: Shape
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, x_shape: Shape, y_shape: Shape) -> Shape:
         return (*x_shape[:2], y_shape[1])
 
     def get_config(self) -> Config:

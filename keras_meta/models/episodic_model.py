@@ -2,6 +2,7 @@
 
 import types
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import keras
@@ -67,20 +68,20 @@ class EpisodicModel(ReplicatedFit):
     # subclass overrides what differs.
 
     # The keys of its input.
-    input_keys = ("support_x", "support_y", "query_x")
+    input_keys: tuple[str, ...] = ("support_x", "support_y", "query_x")
     # What it accepts as its `statistics`.
-    statistics_choices = STATISTICS
+    statistics_choices: tuple[str, ...] = STATISTICS
     # The number of classes, for a model that cannot serve any other.
-    fixed_way = None
+    fixed_way: int | None = None
     # Inner steps of `adapt` outside training, for a model that takes them.
-    evaluation_inner_steps = None
+    evaluation_inner_steps: int | None = None
     # A method `(examples, training=False) -> embeddings (tasks, n, dim)`.
-    embed = None
+    embed: Callable[..., Tensor] | None = None
     # Likewise a method that returns feature maps `(tasks, n, h, w, c)`.
-    feature_maps = None
+    feature_maps: Callable[..., Tensor] | None = None
     # A method `(support_x, support_y) -> dict of gates`, if it learns how to
     # update a network.
-    read_gates = None
+    read_gates: Callable[..., dict[str, Tensor]] | None = None
     # How many times a query reads the support by attention, for a model with
     # a method `read_attention(task, query_x)`.
     attention_steps = 0
@@ -90,7 +91,7 @@ class EpisodicModel(ReplicatedFit):
     # Whether it scores two examples as being of one class.
     verifies_pairs = False
     # The shape of one example, by key, once the model is built.
-    example_shapes = types.MappingProxyType({})
+    example_shapes: Mapping[str, tuple[Any, ...]] = types.MappingProxyType({})
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The outer loop of the methods that learn a task by gradient steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,15 @@ from keras_meta.models.functional import numbered, run, spec_of
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
-from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
+from keras_meta.typing import (
+    Config,
+    Episode,
+    InnerLoss,
+    Shape,
+    Task,
+    Tensor,
+    TensorLike,
+)
 
 
 class GradientBasedModel(OuterLoop):
@@ -68,7 +76,7 @@ class GradientBasedModel(OuterLoop):
     def __init__(
         self,
         network: keras.Model,
-        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        inner_loss: str | InnerLoss = "cross_entropy",
         evaluation_inner_steps: int = 1,
         statistics: str = "batch",
         **kwargs: Any,
@@ -96,7 +104,7 @@ class GradientBasedModel(OuterLoop):
         return self.network.trainable_variables
 
     @property
-    def adapted_positions(self) -> list[int]:
+    def adapted_positions(self) -> Sequence[int]:
         """Which of `network.trainable_variables` the inner loop adapts."""
         return range(len(self.network.trainable_variables))
 
@@ -156,7 +164,10 @@ class GradientBasedModel(OuterLoop):
         return self.fixed_way
 
     def task_gradient(
-        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         """What the outer loop learns from one task.
 
@@ -316,7 +327,10 @@ class GradientBasedModel(OuterLoop):
         )
 
     def query_pass(
-        self, weights: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        weights: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Predicts the queries of one task with adapted weights.
 

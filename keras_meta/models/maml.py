@@ -1,7 +1,7 @@
 """Model-agnostic meta-learning (Finn, Abbeel and Levine, 2017)."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from keras_meta.models.functional import (
 )
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.serialization import register
-from keras_meta.typing import Config, Shape, Tensor, TensorLike
+from keras_meta.typing import Config, InnerLoss, Shape, Tensor, TensorLike
 
 
 @register
@@ -90,7 +90,7 @@ class MAML(GradientBasedModel):
         inner_steps: int = 1,
         evaluation_inner_steps: int | None = None,
         first_order: bool = False,
-        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        inner_loss: str | InnerLoss = "cross_entropy",
         adapt_normalization: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -123,7 +123,7 @@ class MAML(GradientBasedModel):
             )
 
     @property
-    def adapted_positions(self) -> list[int]:
+    def adapted_positions(self) -> Sequence[int]:
         rates = self.inner_rates(self.learned_variables)
         return [n for n, rate in enumerate(rates) if rate is not None]
 

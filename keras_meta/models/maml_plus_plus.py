@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_meta.checks import check_integer
 from keras_meta.models.learned_rates import LearnedRates
 from keras_meta.serialization import register
-from keras_meta.typing import Config, Episode, Tensor
+from keras_meta.typing import Config, Tensor
 
 # What an early step keeps of its share of the loss at the end.
 LEAST_SHARE = 0.03
@@ -88,7 +88,10 @@ class MAMLPlusPlus(LearnedRates):
         return rate[tf.minimum(number, self.inner_steps - 1)]
 
     def task_gradient(
-        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x = episode[0]
         shares = self.importance(self.optimizer.iterations)

@@ -170,7 +170,7 @@ class MatchingNetwork(EpisodicModel):
         return self._attend(task, queries)
 
     @property
-    def attention_steps(self) -> int:
+    def attention_steps(self) -> int:  # type: ignore[override]
         """How many times a query reads the support; 0 without context."""
         return self.read_steps if self.full_context else 0
 

@@ -128,12 +128,12 @@ class MemoryAugmentedNetwork(NamesFailedTasks, EpisodicModel):
         )
 
     @property
-    def fixed_way(self) -> int | None:
+    def fixed_way(self) -> int | None:  # type: ignore[override]
         """The number of classes; None for letters, which serve any."""
         return self.labels if self.encoding == "one_hot" else None
 
     @property
-    def memory_slots(self) -> int:
+    def memory_slots(self) -> int:  # type: ignore[override]
         """Rows of the cell's memory; 0 for a cell without one."""
         return getattr(self.cell, "memory_slots", 0)
 

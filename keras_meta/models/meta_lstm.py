@@ -1,7 +1,6 @@
 """The LSTM meta-learner (Ravi and Larochelle, 2017)."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -21,7 +20,7 @@ from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.models.reptile import mini_batches
 from keras_meta.models.task_averages import TaskAverages, moving_averages
 from keras_meta.serialization import register
-from keras_meta.typing import Config, Shape, Tensor, TensorLike
+from keras_meta.typing import Config, InnerLoss, Shape, Tensor, TensorLike
 
 
 @register
@@ -100,7 +99,7 @@ class MetaLSTM(GradientBasedModel):
         inner_steps: int = 8,
         evaluation_inner_steps: int | None = None,
         inner_batch_size: int | None = None,
-        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        inner_loss: str | InnerLoss = "cross_entropy",
         statistics: str = "running",
         **kwargs: Any,
     ) -> None:

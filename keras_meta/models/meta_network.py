@@ -260,7 +260,7 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
         )
 
     @property
-    def attention_steps(self) -> int:
+    def attention_steps(self) -> int:  # type: ignore[override]
         """How many times a query reads the support."""
         return 1
 
@@ -297,7 +297,10 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
         )
 
     def task_gradient(
-        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x, y, sample_weight = map_tensors(lambda t: t[None], episode)
         support_x, support_y, query_x = (

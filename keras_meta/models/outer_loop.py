@@ -13,7 +13,7 @@ from keras_meta.models.functional import value_of
 from keras_meta.models.task_loop import sum_over_tasks
 from keras_meta.ops import wide
 from keras_meta.threads import available_cores
-from keras_meta.typing import Config, Episode, Tensor
+from keras_meta.typing import Config, Tensor
 
 
 class OuterLoop(NamesFailedTasks, EpisodicModel):
@@ -74,7 +74,10 @@ class OuterLoop(NamesFailedTasks, EpisodicModel):
         return wide(self.compute_dtype)
 
     def task_gradient(
-        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         """What the outer loop learns from one task.
 

@@ -1,6 +1,5 @@
 """Reptile (Nichol, Achiam and Schulman, 2018)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,7 +11,7 @@ from keras_meta.models.functional import loss_gradients, repeat
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.ops import wide
 from keras_meta.serialization import register
-from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
+from keras_meta.typing import Config, InnerLoss, Shape, Task, Tensor, TensorLike
 
 OPTIMIZERS = ("adam", "sgd")
 # Adam of the paper: without momentum, which would leak from batch to batch.
@@ -92,7 +91,7 @@ class Reptile(GradientBasedModel):
         evaluation_inner_steps: int = 50,
         evaluation_inner_batch_size: int = 5,
         inner_optimizer: str = "adam",
-        inner_loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        inner_loss: str | InnerLoss = "cross_entropy",
         **kwargs: Any,
     ) -> None:
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
@@ -190,7 +189,10 @@ class Reptile(GradientBasedModel):
         return weights, [*moments, count]
 
     def task_gradient(
-        self, learned: list[Tensor], state: list[Tensor], episode: Episode
+        self,
+        learned: list[Tensor],
+        state: list[Tensor],
+        episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
         x = episode[0]
         found, state = self.adapt_task(

@@ -92,13 +92,13 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def check_name(name):
+def check_name(name: str) -> None:
     """Raises a ValueError that lists the nearest for an unknown recipe."""
     if name not in NAMES:
         raise ValueError(unknown("recipe", name, NAMES))
 
 
-def find(name):
+def find(name: str) -> Recipe:
     """The recipe of a name.
 
     Args:
