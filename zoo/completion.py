@@ -1,4 +1,4 @@
-"""Completion of `keras-meta` by the shell: commands, flags, models and files."""
+"""Completion of `keras-meta` by the shell: commands, flags, models, files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ class PrintCompletion(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        parser.exit(0, script(parser, str(values)))
+        try:
+            print(script(parser, str(values)))
+        except ValueError as error:
+            parser.exit(1, f"keras-meta: error: {error}\n")
+        parser.exit()
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
@@ -72,8 +76,8 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     for action in _arguments(parser):
         if action.metavar in words:
             action.complete = words[action.metavar]  # type: ignore[attr-defined]
-    preamble = {"bash": BASH_MODELS.format(names=names)}
-    return shtab.complete(parser, shell=shell, preamble=preamble) + "\n"
+    preamble = BASH_MODELS.format(names=names) if shell == "bash" else ""
+    return shtab.complete(parser, shell=shell, preamble=preamble)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_meta.checks import check_choice, check_integer
+from keras_meta.data import tfds_package
 from keras_meta.data.cache import cached_arrays
 from keras_meta.data.rotations import rotations_as_classes
 from keras_meta.preprocessing import Preprocessing, to_unit_range
@@ -107,8 +108,7 @@ def load_omniglot(
 
 def _decode(size):
     """All 32,460 drawings as arrays, ordered by character."""
-    import tensorflow_datasets as tfds
-
+    tfds = tfds_package.load()
     prepare = Preprocessing(size=size, ink=True)
     parts = {"train": "background", "test": "evaluation"}
     columns = {"examples": [], "alphabet": [], "character": [], "part": []}

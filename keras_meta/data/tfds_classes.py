@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_meta.checks import check_choice, check_integer, check_number
+from keras_meta.data import tfds_package
 from keras_meta.data.encoded_images import (
     EncodedImages,
     loader_preprocessing,
@@ -76,8 +77,7 @@ def load_tfds(
             of fewer than two classes, a split with unlabelled examples, or a
             `size` and a `preprocessing` or neither.
     """
-    # Imported here, because it is slow.
-    import tensorflow_datasets as tfds
+    tfds = tfds_package.load()
 
     preprocessing = loader_preprocessing(size, channels, ink, preprocessing)
     features = tfds.builder(name, data_dir=data_dir).info.features
@@ -113,8 +113,7 @@ def load_tfds(
 
 def _check_features(name, features, image_key, label_key):
     """Raises a ValueError unless there are pictures and class labels."""
-    import tensorflow_datasets as tfds
-
+    tfds = tfds_package.load()
     kinds = {
         image_key: tfds.features.Image,
         label_key: tfds.features.ClassLabel,
