@@ -26,9 +26,7 @@ def readme(address):
     picture is left out.
     """
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    pattern = (
-        r"(!?)\[((?:[^][]|\[[^]]*\])*)\]\((?!https?:|mailto:|#)([^)\s]+)\)"
-    )
+    pattern = r"(!?)\[([^][]*)\]\((?!https?:|mailto:|#)([^)\s]+)\)"
     if address:
         return re.sub(pattern, rf"\1[\2]({address}/raw/main/\3)", text)
     return re.sub(pattern, lambda found: "" if found[1] else found[2], text)
