@@ -143,6 +143,14 @@ def test_every_preset_is_in_the_tables_and_has_a_page():
         assert f"{name}.md" in zoo_pages.pages()
 
 
+def test_the_page_of_a_preset_leaves_out_the_head_of_its_card():
+    for page, text in zoo_pages.pages().items():
+        first = int(re.search(r"^:start-line: (\d+)$", text, re.M)[1])
+        card = zoo.PRESETS / page.removesuffix(".md") / "README.md"
+        lines = card.read_text("utf-8").splitlines()
+        assert first > 2 and lines[first] == f"# {page.removesuffix('.md')}"
+
+
 def test_the_tables_show_what_was_measured():
     name = "prototypical_network_omniglot"
     results = zoo_pages.preset_folder.read_results(zoo.PRESETS / name)

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -188,3 +189,9 @@ def test_a_published_split_is_a_mapping(load):
 def test_errors_say_what_was_expected(load, class_split, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         load(class_split, **options)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(ValueError, match=r"keras-meta\[datasets\]"):
+        load_tfds("omniglot", "train", size=28)
