@@ -29,6 +29,7 @@ MODULES = (
     "keras_meta.presets",
     "keras_meta.threads",
     "keras_meta.allocator",
+    "keras_meta.typing",
     "zoo",
 )
 
