@@ -82,6 +82,8 @@ class MAMLPlusPlus(LearnedRates):
         return rate[tf.minimum(number, self.inner_steps - 1)]
 
     def task_gradient(self, learned, state, episode):
+        if not self.multi_step_updates:
+            return super().task_gradient(learned, state, episode)
         x = episode[0]
         shares = self.importance(self.optimizer.iterations)
         total = 0.0
@@ -117,10 +119,8 @@ class MAMLPlusPlus(LearnedRates):
         Returns:
             Tensor `(inner_steps,)` whose sum is 1.
         """
-        steps, span = self.inner_steps, self.multi_step_updates
-        if not span:
-            return tf.one_hot(steps - 1, steps)
-        left = 1 - tf.cast(updates, "float32") / span
+        steps = self.inner_steps
+        left = 1 - tf.cast(updates, "float32") / self.multi_step_updates
         early = tf.maximum(left, LEAST_SHARE) / steps
         last = 1 - (steps - 1) * early
         return tf.concat([tf.fill([steps - 1], early), last[None]], 0)
