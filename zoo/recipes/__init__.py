@@ -35,6 +35,7 @@ NAMES = (
     "matching_network_omniglot",
     "matching_network_fce_omniglot",
     "relation_network_omniglot",
+    "relation_network_omniglot_random1200",
     "siamese_network_omniglot",
     "siamese_network_omniglot_105",
     "mann_omniglot_5way",
