@@ -64,8 +64,6 @@ def test_importance_goes_from_all_steps_to_the_last():
     close(model.importance(50), [0.125] * 3 + [0.625], 1e-6)
     least = 0.03 / 4
     close(model.importance(1000), [least] * 3 + [1 - 3 * least], 1e-6)
-    model.multi_step_updates = 0
-    close(model.importance(0), [0, 0, 0, 1])
 
 
 @pytest.mark.parametrize("multi_step_updates", [0, 10])

@@ -240,3 +240,62 @@ def test_bad_options_are_errors(options, message):
 
 def test_a_loss_may_be_a_function():
     assert losses.get(linear) is linear
+
+
+def falling_rate():
+    return keras.optimizers.schedules.PolynomialDecay(0.4, 10, 0.1)
+
+
+def test_the_inner_rate_may_fall_with_the_outer_steps(float64):
+    """Outer step n trains as a constant rate of the schedule's value does."""
+    gradients = np.random.default_rng(0).normal(size=(1, 3, 2))
+    episode = episode_of(gradients)
+
+    def trained(rate, outer_steps, **kwargs):
+        model = Reptile(
+            Point(2),
+            rate,
+            inner_steps=3,
+            inner_batch_size=1,
+            inner_optimizer="sgd",
+            inner_loss=linear,
+            **kwargs,
+        )
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        model.build({key: part.shape for key, part in episode.items()})
+        model.optimizer.iterations.assign(outer_steps)
+        model.network.theta.assign([0.5, -0.5])
+        model.train_on_batch(episode, episode["support_y"])
+        return np.array(model.network.theta)
+
+    evaluation = {"evaluation_inner_learning_rate": 0.2}
+    for steps, rate in ((0, 0.4), (5, 0.25), (20, 0.1)):
+        found = trained(falling_rate(), steps, **evaluation)
+        close(found, trained(rate, steps), 1e-7)
+
+
+def test_the_evaluation_takes_its_own_rate(tmp_path):
+    episode = episode_of(np.ones((1, 4, 2), "float32"))
+    options = {
+        "inner_optimizer": "sgd",
+        "inner_loss": "mean_squared_error",
+        "evaluation_inner_steps": 3,
+    }
+    point = Point(2)
+    model = Reptile(
+        point, falling_rate(), evaluation_inner_learning_rate=0.2, **options
+    )
+    expected = Reptile(point, 0.2, **options)
+    x = keras.tree.map_structure(lambda part: part.astype("float32"), episode)
+    close(model(x), expected(x))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(
+        tmp_path / "model.keras", custom_objects={"Point": Point}
+    )
+    close(loaded(x), expected(x))
+    assert float(loaded.inner_learning_rate(5)) == pytest.approx(0.25)
+
+
+def test_a_schedule_needs_a_rate_of_the_evaluation():
+    with pytest.raises(ValueError, match="evaluation_inner_learning_rate"):
+        Reptile(Point(2), falling_rate())

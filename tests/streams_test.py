@@ -40,6 +40,19 @@ def test_a_stream_is_read_as_it_was_written(kind):
     assert streams.from_record(record) == STREAMS[kind]
 
 
+def test_episodes_may_draw_their_shot():
+    stream = dataclasses.replace(STREAMS["episodes"], shot=(1, 3))
+    assert stream.setting == "7-way 1- to 3-shot"
+    assert stream.examples_per_task == 7 * 6
+    record = json.loads(json.dumps(stream.record()))
+    assert streams.from_record(record) == stream
+    weights = [
+        int(tf.reduce_sum(episode["support_y"])) // 7
+        for episode, *_ in stream.elements(seed=0).take(20)
+    ]
+    assert set(weights) == {1, 2, 3}
+
+
 @pytest.mark.parametrize("kind", FIRST_KINDS)
 def test_a_stored_stream_has_the_keys_of_the_files(kind):
     keys = set(STREAMS["episodes"].record())

@@ -61,18 +61,24 @@ class LabelledStream(Stream):
 class Episodes(LabelledStream):
     """Classification of `way` classes from `shot` examples of each.
 
-    `queries` are per class. With `within_groups` all classes of an episode
-    come from one group of the data set: an alphabet or a script.
+    `queries` are per class. With a pair `(least, most)` each episode draws its
+    own `shot`. With `within_groups` all classes of an episode come from one
+    group of the data set: an alphabet or a script.
     """
 
     _: dataclasses.KW_ONLY
     way: int
-    shot: int
+    shot: int | tuple
     queries: int = 15
     within_groups: bool = False
 
     kind = "episodes"
     noun = "episodes"
+
+    def __post_init__(self):
+        if isinstance(self.shot, list):
+            # As a file holds a pair.
+            object.__setattr__(self, "shot", tuple(self.shot))
 
     def elements(self, seed, start=0, augmentation=None):
         return self._draw(*self.load(), seed, start, augmentation)
@@ -94,11 +100,19 @@ class Episodes(LabelledStream):
 
     @property
     def examples_per_task(self):
-        return self.way * (self.shot + self.queries)
+        shot = max(self.shot) if self._draws_shot else self.shot
+        return self.way * (shot + self.queries)
 
     @property
     def setting(self):
-        return f"{self.way}-way {self.shot}-shot"
+        shot = self.shot
+        if self._draws_shot:
+            shot = "{}- to {}".format(*shot)
+        return f"{self.way}-way {shot}-shot"
+
+    @property
+    def _draws_shot(self):
+        return isinstance(self.shot, tuple)
 
     def as_measured(self, fixed_way):
         return _test_episodes(self, fixed_way)

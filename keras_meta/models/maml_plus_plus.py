@@ -82,9 +82,7 @@ class MAMLPlusPlus(LearnedRates):
     def rate_shape(self, weight: Any) -> tuple[int, ...]:
         return (self.inner_steps,)
 
-    def step_size(
-        self, rate: float | Tensor, number: int | Tensor
-    ) -> float | Tensor:
+    def step_size(self, rate: float | Tensor, number: int) -> float | Tensor:
         return rate[tf.minimum(number, self.inner_steps - 1)]
 
     def task_gradient(
@@ -93,6 +91,8 @@ class MAMLPlusPlus(LearnedRates):
         state: list[Tensor],
         episode: tuple[Any, ...],
     ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
+        if not self.multi_step_updates:
+            return super().task_gradient(learned, state, episode)
         x = episode[0]
         shares = self.importance(self.optimizer.iterations)
         total = 0.0
@@ -128,10 +128,8 @@ class MAMLPlusPlus(LearnedRates):
         Returns:
             Tensor `(inner_steps,)` whose sum is 1.
         """
-        steps, span = self.inner_steps, self.multi_step_updates
-        if not span:
-            return tf.one_hot(steps - 1, steps)
-        left = 1 - tf.cast(updates, "float32") / span
+        steps = self.inner_steps
+        left = 1 - tf.cast(updates, "float32") / self.multi_step_updates
         early = tf.maximum(left, LEAST_SHARE) / steps
         last = 1 - (steps - 1) * early
         return tf.concat([tf.fill([steps - 1], early), last[None]], 0)

@@ -16,6 +16,7 @@ from keras_meta.typing import Config, InnerLoss, Shape, Task, Tensor, TensorLike
 OPTIMIZERS = ("adam", "sgd")
 # Adam of the paper: without momentum, which would leak from batch to batch.
 DECAY, EPSILON = 0.999, 1e-8
+LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 @register
@@ -51,11 +52,14 @@ class Reptile(GradientBasedModel):
         network: Keras model, examples `(batch, ...)` to outputs `(batch,
             outputs)`; its way is fixed by its last layer.
         inner_learning_rate: Positive; the paper's is 0.001 for 5-way and
-            0.0005 for 20-way Omniglot.
+            0.0005 for 20-way Omniglot. In training it may fall with the
+            outer steps: a `keras.optimizers.schedules.LearningRateSchedule`.
         inner_steps: Steps in training, at least 1.
         inner_batch_size: Support examples in a step of training.
         evaluation_inner_steps, evaluation_inner_batch_size: The same
             otherwise.
+        evaluation_inner_learning_rate: The rate otherwise; that of training
+            by default. A schedule needs it.
         inner_optimizer: `"adam"` (with `beta_1 = 0`) or `"sgd"`, for the
             mean loss of a mini-batch.
         inner_loss: `"cross_entropy"`, `"mean_squared_error"` or a registered
@@ -64,7 +68,8 @@ class Reptile(GradientBasedModel):
             `GradientBasedModel`.
 
     Raises:
-        ValueError: As for `GradientBasedModel`, or for an unknown optimizer.
+        ValueError: As for `GradientBasedModel`, for an unknown optimizer, or
+            for a schedule without `evaluation_inner_learning_rate`.
 
     Example:
 
@@ -85,18 +90,23 @@ class Reptile(GradientBasedModel):
     def __init__(
         self,
         network: keras.Model,
-        inner_learning_rate: float = 1e-3,
+        inner_learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         inner_steps: int = 5,
         inner_batch_size: int = 10,
         evaluation_inner_steps: int = 50,
         evaluation_inner_batch_size: int = 5,
         inner_optimizer: str = "adam",
         inner_loss: str | InnerLoss = "cross_entropy",
+        evaluation_inner_learning_rate: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, inner_loss, evaluation_inner_steps, **kwargs)
-        self.inner_learning_rate = check_positive(
-            "inner_learning_rate", inner_learning_rate
+        self.inner_learning_rate = _rate_or_schedule(inner_learning_rate)
+        if evaluation_inner_learning_rate is None:
+            evaluation_inner_learning_rate = inner_learning_rate
+        self.evaluation_inner_learning_rate = check_positive(
+            "evaluation_inner_learning_rate", evaluation_inner_learning_rate
         )
         for name, value in (
             ("inner_steps", inner_steps),
@@ -148,6 +158,7 @@ class Reptile(GradientBasedModel):
         else:
             steps = self.evaluation_inner_steps
             size = self.evaluation_inner_batch_size
+        rate = self._rate(training)
         batches = mini_batches(tf.shape(support_x)[0], steps, size)
 
         def step(number, now):
@@ -163,17 +174,31 @@ class Reptile(GradientBasedModel):
                 tf.gather(support_y, rows),
                 training,
             )
-            weights, inner = self._descend(weights, gradients, inner)
+            weights, inner = self._descend(rate, weights, gradients, inner)
             return weights, [*own, *inner]
 
         return repeat(step, steps, (learned, state), unrolled=training)
 
-    def _descend(self, weights, gradients, inner):
+    def _rate(self, training):
+        """The inner learning rate of now; a scalar tensor."""
+        dtype = wide(self.variable_dtype)
+        rate = (
+            self.inner_learning_rate
+            if training
+            else self.evaluation_inner_learning_rate
+        )
+        if isinstance(rate, LearningRateSchedule):
+            # A model that is not compiled has taken no step.
+            steps = self.optimizer.iterations if self.compiled else 0
+            return tf.cast(rate(steps), dtype)
+        return tf.constant(rate, dtype)
+
+    def _descend(self, rate, weights, gradients, inner):
         """One step of the inner optimizer from its state `inner`."""
-        rate = self.inner_learning_rate
         if self.inner_optimizer == "sgd":
             return [
-                w - rate * g for w, g in zip(weights, gradients, strict=True)
+                w - tf.cast(rate, w.dtype) * g
+                for w, g in zip(weights, gradients, strict=True)
             ], inner
         *moments, count = inner
         count = count + 1
@@ -242,14 +267,27 @@ class Reptile(GradientBasedModel):
         )
 
     def get_config(self) -> Config:
+        rate, otherwise = (
+            self.inner_learning_rate,
+            self.evaluation_inner_learning_rate,
+        )
+        if isinstance(rate, LearningRateSchedule):
+            rate = keras.saving.serialize_keras_object(rate)
         return {
             **super().get_config(),
-            "inner_learning_rate": self.inner_learning_rate,
+            "inner_learning_rate": rate,
+            "evaluation_inner_learning_rate": otherwise,
             "inner_steps": self.inner_steps,
             "inner_batch_size": self.inner_batch_size,
             "evaluation_inner_batch_size": self.evaluation_inner_batch_size,
             "inner_optimizer": self.inner_optimizer,
         }
+
+
+def _rate_or_schedule(value):
+    if isinstance(value, LearningRateSchedule):
+        return value
+    return check_positive("inner_learning_rate", value)
 
 
 def mini_batches(examples: int, steps: int, size: int) -> tf.Tensor:

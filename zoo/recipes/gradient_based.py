@@ -60,7 +60,14 @@ RANDOM_1200 = Characters(
 )
 
 
-def omniglot_model(kind, way, flatten=False, head="glorot_uniform", **options):
+def omniglot_model(
+    kind,
+    way,
+    flatten=False,
+    head="glorot_uniform",
+    head_kept=False,
+    **options,
+):
     """A gradient-based model with the papers' network for Omniglot.
 
     Args:
@@ -68,12 +75,21 @@ def omniglot_model(kind, way, flatten=False, head="glorot_uniform", **options):
         way: Classes in an episode.
         flatten: Whether the last feature map is flattened and not averaged.
         head: Initializer of the last layer's kernel.
+        head_kept: Whether each task begins with the zeros of a new last
+            layer, and the outer loop learns none.
         **options: Other arguments of the class.
     """
+    # A norm of zero at most undoes each outer step of them, not inner ones.
+    zeros = keras.constraints.MaxNorm(0) if head_kept else None
     network = keras.Sequential(
         [
             km.encoders.conv4_strided(filters=64, flatten=flatten),
-            keras.layers.Dense(way, kernel_initializer=head),
+            keras.layers.Dense(
+                way,
+                kernel_initializer=head,
+                kernel_constraint=zeros,
+                bias_constraint=zeros,
+            ),
         ]
     )
     return kind(network, preprocessing=DRAWINGS_28, **options)

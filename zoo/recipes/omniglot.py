@@ -26,18 +26,19 @@ DRAWING = Chain(
 DISTORTION = "affine distortion of classes and images"
 
 
-def four_settings(*published, statistics="running"):
+def four_settings(*published, statistics="running", dataset="omniglot"):
     """The four settings that every paper reports.
 
     Args:
         published: The paper's accuracies 5-way 1-shot, 5-way 5-shot, 20-way
             1-shot and 20-way 5-shot; none if it has no such table.
         statistics: The batch-norm statistics of all four.
+        dataset: Whose test characters; a name of `zoo.datasets`.
     """
     settings = ((5, 1), (5, 5), (20, 1), (20, 5))
     return tuple(
         Evaluation(
-            Episodes("omniglot", way=way, shot=shot),
+            Episodes(dataset, way=way, shot=shot),
             statistics=statistics,
             published=accuracy,
         )

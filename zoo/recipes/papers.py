@@ -13,3 +13,4 @@ SANTORO = "Santoro, Bartunov, Botvinick, Wierstra and Lillicrap, Meta-Learning w
 MUNKHDALAI = "Munkhdalai and Yu, Meta Networks, ICML 2017"
 RAVI = "Ravi and Larochelle, Optimization as a Model for Few-Shot Learning, ICLR 2017"
 TRIANTAFILLOU = "Triantafillou, Zhu, Dumoulin, Lamblin, Evci, Xu, Goroshin, Gelada, Swersky, Manzagol and Larochelle, Meta-Dataset: A Dataset of Datasets for Learning to Learn from Few Examples, ICLR 2020"
+ANTONIOU = "Antoniou, Edwards and Storkey, How to Train Your MAML, ICLR 2019"
