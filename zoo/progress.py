@@ -7,7 +7,6 @@ the step is over: what a command prints can be piped.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 import threading
@@ -118,8 +117,6 @@ def elapsed(title: str) -> Iterator[None]:
         None. On a terminal the line has, from `PATIENCE` seconds on, the
         seconds since the beginning.
     """
-    # The bars of downloads, which would also be written to a pipe.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     if not on_terminal():
         yield
         return

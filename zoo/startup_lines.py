@@ -40,6 +40,9 @@ def filter_startup_lines():
     # Read when TensorFlow is loaded: its progress reports (I) stay away, its
     # warnings and errors do not.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # Bars of downloads would also be written to a pipe; on a terminal the
+    # command line has a line of its own: see `zoo.progress`.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     with held_back(STARTUP_LINES):
         import tensorflow as tf
 
