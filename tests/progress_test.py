@@ -43,7 +43,8 @@ def run(*flags):
 def test_a_terminal_shows_how_far_the_measurement_is():
     shown, out = run()
     assert "\x1b" not in out and "5-way 1-shot" in out
-    states = [state for state in shown.split("\r\x1b[K") if state]
+    # A slow machine shows how long the data set takes, too.
+    states = [state for state in shown.split("\r\x1b[K") if "] " in state]
     counts = [state.split("] ")[1].split("  ")[0] for state in states]
     assert counts == ["0 of 120", "50 of 120", "100 of 120", "120 of 120"]
     # The line is gone when the result is printed.
@@ -52,7 +53,7 @@ def test_a_terminal_shows_how_far_the_measurement_is():
 
 def test_json_comes_without_progress():
     shown, out = run("--json")
-    assert shown == "" and out.startswith("[")
+    assert "] " not in shown and out.startswith("[")
 
 
 def test_a_pipe_gets_no_progress():
@@ -104,7 +105,7 @@ def test_a_long_step_says_how_long_it_takes(terminal, monkeypatch):
 def test_a_short_step_and_a_pipe_show_nothing(terminal, monkeypatch):
     with progress.elapsed("reading"):
         pass
-    assert terminal.getvalue().replace("\r\x1b[K", "") == ""
+    assert terminal.getvalue() == ""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(progress, "PATIENCE", 0)
     with progress.elapsed("reading"):

@@ -120,12 +120,13 @@ def elapsed(title: str) -> Iterator[None]:
     if not on_terminal():
         yield
         return
-    over = threading.Event()
+    over, shown = threading.Event(), []
 
     def count():
         seconds, wait = PATIENCE, PATIENCE
         while not over.wait(wait):
-            write(f"{title}: {seconds:.0f} s")
+            shown.append(f"{title}: {seconds:.0f} s")
+            write(shown[-1])
             seconds, wait = seconds + 1, 1
 
     counting = threading.Thread(target=count, daemon=True)
@@ -135,4 +136,5 @@ def elapsed(title: str) -> Iterator[None]:
     finally:
         over.set()
         counting.join()
-        write("")
+        if shown:
+            write("")
