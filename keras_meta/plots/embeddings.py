@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from keras_meta.plots.colours import COLOURS
+from keras_meta.plots.colours import CLASS_COLOURS
 from keras_meta.plots.name_placement import write_class_names
 from keras_meta.plots.projection import project
 from keras_meta.plots.text_fitting import fit, small_font
 
-# 7 markers and 10 colours have no common factor: 70 classes look different.
+# 7 markers and 20 colours have no common factor: 140 classes look different.
 MARKERS = "os^DvPX"
 
 
@@ -20,6 +20,7 @@ def plot_embeddings(
     method="pca",
     class_names=None,
     seed=0,
+    directions=False,
 ):
     """Maps embeddings to the plane, a colour and a marker for each class.
 
@@ -39,6 +40,10 @@ def plot_embeddings(
         class_names: Sequence of names. Integer labels are indices into it;
             string labels are among it. Defaults to the sorted labels.
         seed: Integer: the seed of the method.
+        directions: Whether all vectors are scaled to unit length before they
+            are mapped, for a model that compares directions, such as a
+            `ZeroShotPrototypicalNetwork`: its embeddings of queries are much
+            longer than its prototypes, which would all lie at the origin.
 
     Returns:
         A `matplotlib.figure.Figure` with one Axes.
@@ -52,6 +57,8 @@ def plot_embeddings(
     shape = len(names), embeddings.shape[1]
     starred = prototypes is not None
     prototypes = _check_prototypes(prototypes, shape, embeddings.dtype)
+    if directions:
+        embeddings, prototypes = map(_unit, (embeddings, prototypes))
     points, stars, axis_labels = project(embeddings, prototypes, method, seed)
     axes = _empty_map(axis_labels, wide=len(names) > 20)
     if method == "tsne":
@@ -77,9 +84,15 @@ def _empty_map(axis_labels, wide):
     return axes
 
 
+def _unit(vectors):
+    """Vectors `(n, dim)` of unit length; zeros stay."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
+
+
 def _class_style(k):
     return {
-        "color": COLOURS[k % len(COLOURS)],
+        "color": CLASS_COLOURS[k % len(CLASS_COLOURS)],
         "marker": MARKERS[k % len(MARKERS)],
     }
 
