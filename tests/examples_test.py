@@ -11,6 +11,8 @@ import zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+# What the gallery shows of a run.
+SHOWN = ROOT / "docs" / "executed" / "examples"
 
 
 def run(name, *arguments):
@@ -40,6 +42,7 @@ def test_own_image_folder():
     accuracy = int(out.split("others: ")[1].split("%")[0])
     assert accuracy >= 60
     assert "An empty page is now: nothing" in out
+    assert out == (SHOWN / "own_image_folder/output.txt").read_text("utf-8")
 
 
 def test_serve_saved_model(tmp_path):
@@ -49,6 +52,7 @@ def test_serve_saved_model(tmp_path):
     horizontal = float(shares[0][1].split()[1].strip(","))
     vertical = float(shares[1][2].split()[1])
     assert horizontal > 0.5 and vertical > 0.5
+    assert out == (SHOWN / "serve_saved_model/output.txt").read_text("utf-8")
 
 
 def test_zero_shot_letters():

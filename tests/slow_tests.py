@@ -22,6 +22,7 @@ FILES = {
     "meta_lstm_benchmark_test",
     "meta_network_benchmark_test",
     "multi_worker_test",
+    "notebooks_test",
     "onnx_test",
     "progress_test",
     "replicated_fit_test",
