@@ -44,7 +44,7 @@ PRESETS = {
     "relation_network_omniglot": ((), ("episode",)),
     "reptile_sinusoid": ((), ("adaptation",)),
     "siamese_network_omniglot": ((), ("pair_scores",)),
-    "zero_shot_prototypical_network_glyphs": ((), ("embeddings", "episode")),
+    "zero_shot_prototypical_network_glyphs": ((), ("embeddings",)),
 }
 NAMES = [
     *(f"examples/{name}" for name in EXAMPLES),

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from keras_meta.plots.colours import CLASS_COLOURS
 from keras_meta.plots.name_placement import write_class_names
@@ -80,6 +81,8 @@ def _empty_map(axis_labels, wide):
     axes = figure.add_subplot()
     axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
     axes.set_aspect("equal", adjustable="datalim")
+    # More labels, such as -0.75, touch.
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 
