@@ -116,7 +116,10 @@ def preset_table(folder="zoo"):
                 first.evaluation.stream.data,
                 str(settings.get("way") or ""),
                 str(settings.get("shot") or ""),
-                first.words,
+                # A number stays with its interval.
+                first.words.replace(
+                    " ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+                ),
                 *(
                     f"{milliseconds[name][verb]:.2f}"
                     if name in milliseconds
