@@ -1,11 +1,11 @@
 """Runs the examples and keeps what they print and draw, for the gallery.
 
-    python docs/run_examples.py [NAME ...]
+    python docs/run_examples.py [NAME ...] [--steps 100 ...]
 
 NAME is `examples/quickstart` or `presets/ntm_copy`, say; without one, all run.
-Examples train, which takes minutes, so a build of the site does not run them:
-it shows what lies in
-`docs/executed`. A test fails when an example or the weights of a preset have
+Other flags are passed on to the examples. Examples train, which takes minutes,
+so a build of the site does not run them: it shows what lies in `docs/executed`,
+with the command. A test fails when an example or the weights of a preset have
 changed since. Times of epochs are left out, as they are the machine's. Presets
 whose figures need Omniglot find it where `TFDS_DATA_DIR` says.
 """
@@ -92,22 +92,25 @@ def run(*command, cwd):
     return found.stdout
 
 
-def run_example(name, folder):
+def run_example(name, folder, flags):
     """Runs an example in a folder that is thrown away.
 
     Args:
         name: One of `EXAMPLES`.
-        folder: Where its output and its figures go.
+        folder: Where its command, its output and its figures go.
+        flags: List of its flags.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        arguments = []
+        arguments = flags
         if name == "serve_saved_model":
             arguments = ["served"]
             run("-m", "zoo", "export", SERVED, "served", cwd=temporary)
         printed = run(
             ROOT / "examples" / f"{name}.py", *arguments, cwd=temporary
         )
-        (folder / "output.txt").write_text(without_times(printed), "utf-8")
+        command = " ".join(["python", f"examples/{name}.py", *arguments])
+        text = f"$ {command}\n{without_times(printed)}"
+        (folder / "output.txt").write_text(text, "utf-8")
         for path in sorted(pathlib.Path(temporary).rglob("*.png")):
             shutil.copy(path, folder)
 
@@ -126,17 +129,21 @@ def draw_preset(name, folder):
             shutil.copy(pathlib.Path(temporary) / f"{figure}.png", folder)
 
 
-def renew(name):
+def renew(name, flags):
     """Runs an example or draws a preset, and replaces what is kept of it.
 
     Args:
         name: One of `NAMES`.
+        flags: List of flags for an example.
     """
     kind, _, own = name.partition("/")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary) / own
         folder.mkdir()
-        (run_example if kind == "examples" else draw_preset)(own, folder)
+        if kind == "examples":
+            run_example(own, folder, flags)
+        else:
+            draw_preset(own, folder)
         (folder / DIGEST).write_text(digest_of(name) + "\n", "utf-8")
         kept = EXECUTED / name
         shutil.rmtree(kept, ignore_errors=True)
@@ -147,9 +154,10 @@ def renew(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", metavar="NAME", nargs="*")
-    for name in parser.parse_args().names or NAMES:
+    options, flags = parser.parse_known_args()
+    for name in options.names or NAMES:
         print(name, flush=True)
-        renew(name)
+        renew(name, flags)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,14 @@ def run(name, *arguments):
     return result.stdout
 
 
+def shown(name):
+    """What the gallery shows that an example printed, without its command."""
+    text = (SHOWN / name / "output.txt").read_text("utf-8")
+    command, printed = text.split("\n", 1)
+    assert command.startswith(f"$ python examples/{name}.py")
+    return printed
+
+
 def test_quickstart(tmp_path):
     few = ("--steps", "16", "--episodes", "60")
     out = run("quickstart.py", "--output", tmp_path, *few)
@@ -42,7 +50,7 @@ def test_own_image_folder():
     accuracy = int(out.split("others: ")[1].split("%")[0])
     assert accuracy >= 60
     assert "An empty page is now: nothing" in out
-    assert out == (SHOWN / "own_image_folder/output.txt").read_text("utf-8")
+    assert out == shown("own_image_folder")
 
 
 def test_serve_saved_model(tmp_path):
@@ -52,7 +60,7 @@ def test_serve_saved_model(tmp_path):
     horizontal = float(shares[0][1].split()[1].strip(","))
     vertical = float(shares[1][2].split()[1])
     assert horizontal > 0.5 and vertical > 0.5
-    assert out == (SHOWN / "serve_saved_model/output.txt").read_text("utf-8")
+    assert out == shown("serve_saved_model")
 
 
 def test_zero_shot_letters():
