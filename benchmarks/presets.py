@@ -135,20 +135,19 @@ def main():
         except ValueError as error:
             print(f"{name}: {error}")
             continue
-        if milliseconds is not None:
-            found[name] = milliseconds
+        if milliseconds is None:
+            continue
+        found[name] = milliseconds
+        # A run that is stopped keeps what it measured.
+        workers.write_json(
+            options.json,
+            {"machine": machine, "milliseconds": dict(sorted(found.items()))},
+        )
     rows = [
         [name, *(f"{value:.2f}" for value in numbers.values())]
         for name, numbers in found.items()
     ]
     workers.print_table(["preset", "adapt, ms", "infer, ms"], rows)
-    workers.write_json(
-        options.json,
-        {
-            "machine": machine,
-            "milliseconds": dict(sorted(found.items())),
-        },
-    )
 
 
 def stored(path=STORED):

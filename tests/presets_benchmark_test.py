@@ -67,8 +67,13 @@ def test_a_missing_extra_is_named_and_keeps_its_numbers(
     path.write_text(
         json.dumps({"machine": {}, "milliseconds": numbers}), "utf-8"
     )
+    monkeypatch.setattr(presets, "measure", lambda name, length: {"adapt": 3})
+    arguments = f"presets --only b --json {path}".split()
+    monkeypatch.setattr(sys, "argv", arguments)
     presets.main()
-    assert not json.loads(path.read_text("utf-8"))["milliseconds"]
+    stored = json.loads(path.read_text("utf-8"))
+    assert stored["milliseconds"] == {"b": {"adapt": 3}}
+    assert stored["machine"] == here
 
 
 def test_every_preset_that_learns_is_stored():
