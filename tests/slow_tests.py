@@ -24,6 +24,7 @@ FILES = {
     "multi_worker_test",
     "notebooks_test",
     "onnx_test",
+    "presets_benchmark_test",
     "progress_test",
     "replicated_fit_test",
     "run_folder_test",
