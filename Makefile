@@ -7,7 +7,7 @@ WORKERS ?= logical
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m pytest \
 	--numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: quickstart test test-quick lint docs benchmarks clean
+.PHONY: quickstart test test-quick lint docs gallery benchmarks clean
 
 quickstart: $(VENV)/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) examples/quickstart.py
@@ -27,6 +27,12 @@ lint: $(VENV)/installed-test
 # The site in docs/_build; a warning is an error.
 docs: $(VENV)/installed-docs
 	$(RUN) -m sphinx -W --keep-going --quiet -b html docs docs/_build
+
+# What the site shows of the examples, some presets and the notebooks, run
+# anew: some minutes of training.
+gallery: $(VENV)/installed
+	$(RUN) docs/run_examples.py
+	$(RUN) notebooks/run_notebooks.py
 
 benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.episodes
@@ -60,4 +66,4 @@ $(VENV)/installed-bench: $(VENV)/bin/python setup.py
 
 clean:
 	rm -rf $(VENV) quickstart build dist *.egg-info \
-		docs/_build docs/api docs/gallery docs/zoo
+		docs/_build docs/api docs/gallery docs/notebooks docs/zoo

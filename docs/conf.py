@@ -30,6 +30,7 @@ extensions = [
     "api_pages",
     "zoo_pages",
     "gallery_pages",
+    "notebook_pages",
     "directives",
     "docstring_markup",
     "names_in_code",
@@ -70,7 +71,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "keras_meta"},
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "navbar_align": "left",
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -1,8 +1,7 @@
 """Trains, measures, exports and draws a few-shot model in a minute.
 
 A Prototypical Network trains on Latin and Greek letters. It is measured on
-letters of Cyrillic, Armenian and Lao, which it never saw, with one example of
-each.
+Cyrillic, Armenian and Lao letters that it never saw, with one example of each.
 
     python examples/quickstart.py [--output quickstart] [--steps 400]
 """
@@ -14,7 +13,7 @@ import shutil
 import keras
 
 import keras_meta as km
-from zoo import pictures
+from zoo import pictures, streams
 
 
 def main():
@@ -58,7 +57,12 @@ def main():
     served = options.output / "served"
     shutil.rmtree(served, ignore_errors=True)
     model.export(served)
-    drawn = pictures.draw(model, test.batch(1), options.output, history)
+    names = streams.Episodes(
+        "glyphs", way=5, shot=1, queries=5, rotations=False
+    ).class_names(seed=0)
+    drawn = pictures.draw(
+        model, test.batch(1), options.output, history, class_names=names
+    )
     print("Wrote:", served, *drawn, sep="\n  ")
 
 

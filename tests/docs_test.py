@@ -4,6 +4,7 @@ What Sphinx writes is checked by `make docs`, which takes a warning for an
 error.
 """
 
+import dataclasses
 import pathlib
 import re
 import sys
@@ -21,19 +22,23 @@ from PIL import Image
 
 import keras_meta as km
 import zoo
+from zoo import evaluation_flags, preset_folder
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
-sys.path.append(str(DOCS / "extensions"))
+sys.path += [str(DOCS), str(DOCS / "extensions")]
 
 import api_pages  # noqa: E402
 import code_of  # noqa: E402
+import costs  # noqa: E402
 import docstring_markup  # noqa: E402
 import gallery_pages  # noqa: E402
+import notebook_pages  # noqa: E402
+import run_examples  # noqa: E402
 import zoo_pages  # noqa: E402
 
 # Those that a build writes into these folders hold cards and docstrings, which
 # have tests of their own.
-WRITTEN = ("_build", "api", "gallery", "zoo")
+WRITTEN = ("_build", "api", "gallery", "notebooks", "zoo")
 PAGES = {
     path.relative_to(DOCS).as_posix(): path.read_text("utf-8")
     for path in sorted(DOCS.rglob("*.md"))
@@ -85,6 +90,36 @@ def test_what_does_not_run_is_little():
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_command_line_is_understood(line):
     parse_line(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for line in command_lines(PAGES["how-to/command-line.md"])
+        if " evaluate " in line
+    ],
+)
+def test_a_measurement_gives_a_figure_of_the_table(line):
+    options = parse_line(line)
+    directory = zoo.preset_directory(options.name)
+    asked = evaluation_flags.evaluation(
+        zoo.load(options.name), preset_folder.read_recipe(directory), options
+    )
+    results = preset_folder.read_results(directory).evaluations
+    (found,) = [
+        found
+        for found in results
+        if dataclasses.replace(found.evaluation, published=None) == asked
+    ]
+    assert found.words in zoo_pages.measurements([options.name])
+
+
+def test_the_threads_are_set_at_the_beginning_of_a_program():
+    """Nowhere else does it work, so a block that runs cannot show it."""
+    for page in WITH_CODE:
+        for block in python_blocks(PAGES[page]):
+            assert block.reason or "set_threads" not in block.code
 
 
 def test_every_public_name_has_a_page():
@@ -155,7 +190,8 @@ def test_the_tables_show_what_was_measured():
     name = "prototypical_network_omniglot"
     results = zoo_pages.preset_folder.read_results(zoo.PRESETS / name)
     first = results.evaluations[0]
-    assert first.words in zoo_pages.preset_table()
+    table = zoo_pages.preset_table().replace("\N{NO-BREAK SPACE}", " ")
+    assert first.words in table
     found = zoo_pages.measurements([name])
     assert all(result.words in found for result in results.evaluations)
 
@@ -179,6 +215,59 @@ def test_every_example_has_a_page():
         first = int(re.search(r":lines: (\d+)-", page)[1])
         rest = path.read_text("utf-8").splitlines()[first - 1]
         assert rest.startswith(("import ", "from "))
+
+
+def test_every_example_is_in_the_gallery_with_its_output():
+    examples = {path.stem for path in (DOCS.parent / "examples").glob("*.py")}
+    assert set(gallery_pages.EXAMPLES) == examples
+    cards = gallery_pages.cards()
+    for name in examples:
+        assert f"(gallery/{name}.md)" in cards
+        printed = gallery_pages.EXECUTED / name / "output.txt"
+        assert printed.read_text("utf-8").strip()
+
+
+@pytest.mark.parametrize("name", run_examples.NAMES)
+def test_what_is_shown_of_a_program_is_not_stale(name):
+    """Else `python docs/run_examples.py NAME` renews it."""
+    path = DOCS / "executed" / name / run_examples.DIGEST
+    assert path.read_text("utf-8").strip() == run_examples.digest_of(name)
+
+
+def test_pictures_of_pages_are_there():
+    for page, text in PAGES.items():
+        for link in re.findall(r"\]\((\S*executed/\S+)\)", text):
+            assert (DOCS / page).parent.joinpath(link).exists(), link
+
+
+def test_a_notebook_becomes_a_page(tmp_path):
+    written = notebook_pages.pages(tmp_path)
+    assert len(written) == 3
+    page = written["fit_on_episodes.md"]
+    assert page.startswith("# Fit on episodes")
+    pictures = re.findall(r"!\[[^]]*\]\((\S+)\)", page)
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_times_of_presets_are_in_the_table():
+    numbers = zoo_pages.preset_times.stored()["milliseconds"]
+    found = f"{numbers['prototypical_network_omniglot']['adapt']:.2f}"
+    assert f"  - {found}\n" in zoo_pages.preset_table()
+    assert "cores of" in zoo_pages.machine()
+
+
+def test_the_figure_of_costs_compares_one_kind_of_task():
+    figure = costs.plot_costs()
+    for axes, data in zip(figure.axes, costs.PANELS, strict=True):
+        points = costs.points_of(data)
+        assert len(points) == len(axes.texts) >= 5
+    names = {
+        point[0] for data in costs.PANELS for point in costs.points_of(data)
+    }
+    assert "reptile_omniglot_5way" in names
+    assert "maml_sinusoid" not in names
 
 
 def test_every_public_method_is_understood():

@@ -11,6 +11,8 @@ import zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+# What the gallery shows of a run.
+SHOWN = ROOT / "docs" / "executed" / "examples"
 
 
 def run(name, *arguments):
@@ -23,6 +25,14 @@ def run(name, *arguments):
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def shown(name):
+    """What the gallery shows that an example printed, without its command."""
+    text = (SHOWN / name / "output.txt").read_text("utf-8")
+    command, printed = text.split("\n", 1)
+    assert command.startswith(f"$ python examples/{name}.py")
+    return printed
 
 
 def test_quickstart(tmp_path):
@@ -40,6 +50,7 @@ def test_own_image_folder():
     accuracy = int(out.split("others: ")[1].split("%")[0])
     assert accuracy >= 60
     assert "An empty page is now: nothing" in out
+    assert out == shown("own_image_folder")
 
 
 def test_serve_saved_model(tmp_path):
@@ -49,6 +60,7 @@ def test_serve_saved_model(tmp_path):
     horizontal = float(shares[0][1].split()[1].strip(","))
     vertical = float(shares[1][2].split()[1])
     assert horizontal > 0.5 and vertical > 0.5
+    assert out == shown("serve_saved_model")
 
 
 def test_zero_shot_letters():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from figure_checks import LONG_NAMES, assert_texts_are_apart
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from keras_meta import plots
+from keras_meta.plots.colours import CLASS_COLOURS
 
 
 def make_clusters(way, each=6, dim=8):
@@ -25,6 +26,8 @@ def test_embeddings_have_a_colour_and_a_marker_for_each_class():
     )
     (axes,) = figure.axes
     *classes, stars = axes.collections
+    # The colour alone tells the classes, and the stars, apart.
+    assert len({to_hex(colour) for colour in stars.get_facecolor()}) == 20
     looks = {
         (
             to_hex(points.get_facecolor()[0]),
@@ -41,6 +44,43 @@ def test_embeddings_have_a_colour_and_a_marker_for_each_class():
     listed = [text.get_text() for text in figure.legends[0].get_texts()]
     assert listed[-2:] == ["_background_", "prototype"] and len(listed) == 21
     assert_texts_are_apart(figure)
+
+
+def lab(colour):
+    """CIELAB of an sRGB colour, in which distances are those of the eye."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(
+        rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92
+    )
+    matrix = [
+        [0.4124, 0.3576, 0.1805],
+        [0.2126, 0.7152, 0.0722],
+        [0.0193, 0.1192, 0.9505],
+    ]
+    x, y, z = np.cbrt(matrix @ linear / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_twenty_colours_differ():
+    colours = np.stack([lab(colour) for colour in CLASS_COLOURS])
+    assert len(colours) == 20
+    distances = np.linalg.norm(colours[:, None] - colours, axis=-1)
+    assert distances[np.triu_indices(20, 1)].min() > 10
+    # None is lost on white paper.
+    assert colours[:, 0].max() < 90
+
+
+def test_directions_lie_among_the_embeddings():
+    """As for prototypes of descriptions, which are much shorter."""
+    embeddings, labels, means = make_clusters(5)
+    prototypes = means / np.linalg.norm(means, axis=1, keepdims=True)
+    figure = plots.plot_embeddings(
+        20 * embeddings, labels, prototypes, directions=True
+    )
+    *classes, stars = figure.axes[0].collections
+    for points, star in zip(classes, stars.get_offsets(), strict=True):
+        distance = np.abs(points.get_offsets().mean(0) - star).max()
+        assert distance < 0.1
 
 
 def test_more_than_20_classes_are_named_at_their_means():

@@ -79,17 +79,31 @@ def test_padding_is_not_drawn():
 
 def test_queries_are_chosen_evenly_over_classes():
     episode = make_episode(way=5, queries=15)
-    probabilities = make_probabilities(episode, wrong=range(4))
-    figure = plots.plot_episode(episode, probabilities, list("abcde"))
+    figure = plots.plot_episode(
+        episode, make_probabilities(episode), list("abcde")
+    )
     assert len(figure.axes) == 5 + 15
     header = figure.texts[1].get_text()
-    assert header == "Queries: 15 of 75 shown, 71 of 75 correct"
+    assert header == "Queries: 15 of 75 shown, 75 of 75 correct"
     figure = plots.plot_episode(
         episode, class_names=list("abcde"), max_queries=7
     )
     assert captions(figure) == list("abcdeab")
     del episode["query_y"]
     assert len(plots.plot_episode(episode, max_queries=7).axes) == 5 + 7
+
+
+def test_wrong_predictions_are_drawn_first():
+    episode = make_episode(way=20, queries=15)
+    probabilities = make_probabilities(episode, wrong=range(40, 49))
+    names = [f"name {k}" for k in range(20)]
+    figure = plots.plot_episode(episode, probabilities, names)
+    header = figure.texts[1].get_text()
+    assert header == (
+        "Queries: 15 of 300 shown, wrong ones first, 291 of 300 correct"
+    )
+    signs = [caption[0] for caption in captions(figure)]
+    assert signs == ["✗"] * 9 + ["✓"] * 6
 
 
 def test_colour_pictures_and_no_queries():

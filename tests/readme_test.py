@@ -1,7 +1,7 @@
 """What the README shows runs as it stands, and gives what it says."""
 
-import dataclasses
 import pathlib
+import re
 
 import pytest
 from markdown_blocks import (
@@ -11,20 +11,19 @@ from markdown_blocks import (
     run_blocks,
 )
 
-import zoo
-from zoo import cards, evaluation_flags, preset_folder
+import keras_meta as km
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = python_blocks(README)
 LINES = command_lines(README)
-EVALUATIONS = [line for line in LINES if " evaluate " in line]
-# The same program with less of it: the epochs, what is measured, and what is
-# downloaded.
+# The same program with less of it: the epochs and what is measured.
 SHORTER = {
     "steps_per_epoch=100, epochs=20": "steps_per_epoch=2, epochs=1",
     ".take(50)": ".take(2)",
-    'weights="imagenet"': "weights=None",
 }
+# A link, but not to the web or to a heading.
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)\)")
 
 
 def shorten(code):
@@ -40,17 +39,7 @@ def test_the_blocks_run_one_after_another_in_one_session(tmp_path, monkeypatch):
         assert text.count(long) == 1
     run_blocks(BLOCKS, "README.md", shorten)
     assert len(BLOCKS) >= 3
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "my_classifier",
-        "served",
-    }
-
-
-def test_the_threads_are_set_at_the_beginning_of_a_program():
-    """Nowhere else does it work, so no block but the first can show it."""
-    assert "set_threads(side_by_side=True)" in README
-    for block in BLOCKS[1:]:
-        assert "set_threads" not in block.code
+    assert {path.name for path in tmp_path.iterdir()} == {"served"}
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -58,27 +47,25 @@ def test_a_line_of_the_command_line_is_understood(line):
     parse_line(line)
 
 
-@pytest.mark.parametrize("line", EVALUATIONS)
-def test_a_measurement_gives_a_figure_of_the_table(line):
-    options = parse_line(line)
-    directory = zoo.preset_directory(options.name)
-    asked = evaluation_flags.evaluation(
-        zoo.load(options.name), preset_folder.read_recipe(directory), options
-    )
-    results = preset_folder.read_results(directory).evaluations
-    (found,) = [
-        found
-        for found in results
-        if dataclasses.replace(found.evaluation, published=None) == asked
-    ]
-    assert cards._is_main(found.evaluation)
-    row = (
-        f"[`{options.name}`](zoo/presets/{options.name}/README.md) | "
-        f"{asked.stream.data}, {asked.setting} | {asked.statistics} | "
-        f"{found.words} |"
-    )
-    assert README.count(row) == 1
+def test_links_lead_somewhere():
+    links = LINK.findall(README)
+    assert len(links) > 30
+    for link in links:
+        assert (ROOT / link).exists(), link
 
 
-def test_the_readme_measures_something():
-    assert len(EVALUATIONS) >= 2
+def test_every_method_is_in_the_table():
+    for name, value in vars(km.models).items():
+        is_method = isinstance(value, type) and name not in (
+            "EpisodicModel",
+            "GradientBasedModel",
+        )
+        assert not is_method or f"`{name}`" in README, name
+
+
+def test_the_two_commands_and_a_screen_of_text():
+    assert "make quickstart" in README and "make test" in README
+    table = README.split("<details>")[1].split("</details>")[0]
+    lines = README.replace(table, "").splitlines()
+    # All but the table of presets, which is folded.
+    assert len(lines) <= 150

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -31,6 +32,32 @@ every_stream = pytest.mark.parametrize("kind", STREAMS)
 
 def test_every_kind_is_tested():
     assert set(STREAMS) == set(streams.KINDS)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        streams.Episodes("glyphs", way=5, shot=1, queries=2, rotations=False),
+        streams.ZeroShot(
+            "glyph-combinations", way=5, queries=2, rotations=False
+        ),
+    ],
+    ids=["episodes", "zero_shot"],
+)
+def test_class_names_are_those_of_the_first_task(stream):
+    names = stream.class_names(seed=3)
+    assert len(set(names)) == 5
+    examples, labels = stream.load()
+    task, query_y = next(iter(stream.elements(seed=3)))
+    for picture, column in zip(
+        task["query_x"].numpy(), query_y.numpy().argmax(axis=1), strict=True
+    ):
+        same = examples[labels == names[column]] / np.float32(255)
+        assert np.isclose(same, picture).all(axis=(1, 2, 3)).any()
+
+
+def test_classes_without_names_have_none():
+    assert STREAMS["sinusoids"].class_names(seed=0) is None
 
 
 @every_stream

@@ -283,6 +283,7 @@ def plot_command(options):
             options.method,
             pairs,
             stream.curves(),
+            stream.class_names(evaluation.seed),
         ):
             print(path)
 

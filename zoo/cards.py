@@ -154,6 +154,8 @@ def write(directory: Path) -> None:
 def with_zoo_table(text: str) -> str:
     """A text whose table of the zoo is the current one.
 
+    It has one line a preset, with its first measurement.
+
     Args:
         text: Markdown with the two marks that enclose the table.
 
@@ -171,30 +173,16 @@ def with_zoo_table(text: str) -> str:
         "|---|---|---|---|---|",
     ]
     for name in zoo.list_presets():
-        results = preset_folder.read_results(zoo.PRESETS / name)
-        lines += [
+        first = preset_folder.read_results(zoo.PRESETS / name).evaluations[0]
+        evaluation = first.evaluation
+        lines.append(
             f"| [`{name}`](zoo/presets/{name}/{CARD}) "
-            f"| {found.evaluation.stream.data}, {found.evaluation.setting} "
-            f"| {found.evaluation.statistics} | {found.words} "
-            f"| {_published(found.evaluation)} |"
-            for found in results.evaluations
-            if _is_main(found.evaluation)
-        ]
+            f"| {evaluation.stream.data}, {evaluation.setting} "
+            f"| {evaluation.statistics} | {first.words} "
+            f"| {_published(evaluation)} |"
+        )
     table = "\n".join(lines) + "\n"
     return before + START + table + END + rest.split(END, 1)[1]
-
-
-def _is_main(evaluation):
-    """Whether a measurement is in the table of the zoo.
-
-    Of models with batch norm, other statistics than the running ones are
-    listed only if the paper has a figure to compare with.
-    """
-    return (
-        not evaluation.stream.batch_norm
-        or evaluation.statistics == "running"
-        or evaluation.published is not None
-    )
 
 
 def _published(evaluation):

@@ -21,6 +21,7 @@ def draw(
     method="pca",
     pairs=None,
     curves=(),
+    class_names=None,
 ):
     """Writes the pictures of a model as PNG files.
 
@@ -37,6 +38,9 @@ def draw(
             of `keras_meta.data.pair_dataset`, for a model that scores pairs.
         curves: Regression tasks to draw, as a stream's `curves` returns
             them, for a model that takes inner steps.
+        class_names: Sequence of the names of the first task's classes, as a
+            stream's `class_names` returns them. Defaults to `class 0`,
+            `class 1`, ...
 
     Returns:
         List of the paths, of those that the model has: `episode.png`,
@@ -58,7 +62,9 @@ def draw(
         figures = _of_one_sequence(model, *first)
     else:
         inputs, query_y = first
-        figures = _of_one_task(model, inputs, query_y.numpy()[0], method)
+        figures = _of_one_task(
+            model, inputs, query_y.numpy()[0], method, class_names
+        )
     if pairs is not None:
         figures["pair_scores"] = plots.plot_score_histogram(
             model.predict(pairs, verbose=0).ravel(),
@@ -82,7 +88,7 @@ def draw(
     ]
 
 
-def _of_one_task(model, inputs, query_y, method):
+def _of_one_task(model, inputs, query_y, method, class_names):
     """The figures of one episode.
 
     Args:
@@ -90,6 +96,7 @@ def _of_one_task(model, inputs, query_y, method):
         inputs: Dict of tensors, an episode with its axis of 1 task.
         query_y: Array `(query, way)`.
         method: How embeddings are mapped.
+        class_names: As for `draw`.
 
     Returns:
         Dict of figures by name.
@@ -108,11 +115,18 @@ def _of_one_task(model, inputs, query_y, method):
         predictions = model.infer(task, inputs["query_x"])
         probabilities = model.probabilities(predictions)
         figures["episode"] = plots.plot_episode(
-            drawn, ops.convert_to_numpy(probabilities)[0]
+            drawn, ops.convert_to_numpy(probabilities)[0], class_names
         )
     if model.embed is not None:
-        figures["embeddings"] = _embeddings(
-            model.embed(inputs["query_x"]), task, query_y, method
+        figures["embeddings"] = plots.plot_embeddings(
+            ops.convert_to_numpy(model.embed(inputs["query_x"]))[0],
+            np.argmax(query_y, axis=1),
+            _prototypes(task),
+            method=method,
+            class_names=class_names
+            or [f"class {k}" for k in range(query_y.shape[1])],
+            # Its prototypes alone have unit length.
+            directions=isinstance(model, models.ZeroShotPrototypicalNetwork),
         )
     if has_pictures and model.attention_steps:
         attention = model.read_attention(task, inputs["query_x"][:, :1])
@@ -122,6 +136,7 @@ def _of_one_task(model, inputs, query_y, method):
             drawn["query_x"][0],
             drawn["support_y"],
             query_y[0],
+            class_names,
         )
     if model.read_gates is not None and model.evaluation_inner_steps:
         gates = model.read_gates(inputs["support_x"], inputs["support_y"])
@@ -173,17 +188,11 @@ def _of_one_copy(model, inputs, target, sample_weight):
     return {"copy": plots.plot_copy(*arrays, sample_weight[0])}
 
 
-def _embeddings(embeddings, task, query_y, method):
-    """The map of the queries of one task, and of its prototypes if any."""
+def _prototypes(task):
+    """The prototypes `(way, dim)` of one task; None if it has none."""
     # A task is a tensor or a dict of tensors.
-    prototypes = task.get("prototypes") if isinstance(task, dict) else None
-    return plots.plot_embeddings(
-        ops.convert_to_numpy(embeddings)[0],
-        np.argmax(query_y, axis=1),
-        None if prototypes is None else ops.convert_to_numpy(prototypes)[0],
-        method=method,
-        class_names=[f"class {k}" for k in range(query_y.shape[1])],
-    )
+    found = task.get("prototypes") if isinstance(task, dict) else None
+    return None if found is None else ops.convert_to_numpy(found)[0]
 
 
 def _predictions(model, curve):

@@ -134,6 +134,18 @@ class Stream:
         """The stream of pairs of the same examples; None if there is none."""
         return None
 
+    def class_names(self, seed):
+        """The names of the classes of the first task.
+
+        Args:
+            seed: As for `elements`.
+
+        Returns:
+            List of str in the order of the targets; None where classes have
+            no names.
+        """
+        return None
+
     def curves(self):
         """Regression tasks whose curves are drawn.
 

@@ -39,6 +39,26 @@ class LabelledStream(Stream):
         """`(examples, labels)` of the split."""
         return datasets.load_split(self.dataset, self.split, self.rotations)
 
+    def _names_of(self, draw):
+        """The names of the classes of the first task that `draw` draws.
+
+        Tasks depend on labels and seeds alone, so the numbers of the examples
+        are drawn in place of the examples.
+
+        Args:
+            draw: Function from examples and labels to tasks.
+
+        Returns:
+            List of str in the order of the targets.
+        """
+        import numpy as np
+
+        _, labels = self.load()
+        rows = np.arange(len(labels), dtype="float32")[:, None]
+        task, query_y = next(iter(draw(rows, labels)))
+        first = np.argmax(query_y, axis=0)
+        return [str(labels[int(task["query_x"][k, 0])]) for k in first]
+
     @property
     def data(self):
         words = f"{self.dataset} {self.split}"
@@ -82,6 +102,9 @@ class Episodes(LabelledStream):
 
     def elements(self, seed, start=0, augmentation=None):
         return self._draw(*self.load(), seed, start, augmentation)
+
+    def class_names(self, seed):
+        return self._names_of(functools.partial(self._draw, seed=seed))
 
     def _draw(self, examples, labels, seed, start=0, augmentation=None):
         from keras_meta import data
@@ -233,9 +256,14 @@ class ZeroShot(LabelledStream):
     stored_constants = {"shot": 0, "within_groups": False}
 
     def elements(self, seed, start=0, augmentation=None):
+        return self._draw(*self.load(), seed, start, augmentation)
+
+    def class_names(self, seed):
+        return self._names_of(functools.partial(self._draw, seed=seed))
+
+    def _draw(self, examples, labels, seed, start=0, augmentation=None):
         from keras_meta import data
 
-        examples, labels = self.load()
         return data.zero_shot_dataset(
             examples,
             labels,

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import gallery_pages
 import zoo_pages
 from code_of import code_of
 from docutils import nodes
@@ -19,6 +20,7 @@ class OfPresets(SphinxDirective):
     def nodes_of(self, text):
         for results in zoo.PRESETS.glob(f"*/{preset_folder.RESULTS}"):
             self.env.note_dependency(str(results))
+        self.env.note_dependency(str(zoo_pages.preset_times.STORED))
         return self.parse_text_to_nodes(text)
 
 
@@ -27,6 +29,13 @@ class Presets(OfPresets):
 
     def run(self):
         return self.nodes_of(zoo_pages.preset_table())
+
+
+class Machine(OfPresets):
+    """Where the milliseconds of `{presets}` were measured: `{machine}`."""
+
+    def run(self):
+        return self.nodes_of(zoo_pages.machine())
 
 
 class Measured(OfPresets):
@@ -41,6 +50,15 @@ class Measured(OfPresets):
         else:
             text = zoo_pages.measurements(zoo.list_presets(), folder="zoo")
         return self.nodes_of(text)
+
+
+class Gallery(SphinxDirective):
+    """The pictures of all examples: `{gallery}`."""
+
+    def run(self):
+        for path in gallery_pages.EXECUTED.rglob("*.png"):
+            self.env.note_dependency(str(path))
+        return self.parse_text_to_nodes(gallery_pages.cards())
 
 
 class CodeOf(SphinxDirective):
@@ -64,6 +82,8 @@ class CodeOf(SphinxDirective):
 
 def setup(app):
     app.add_directive("presets", Presets)
+    app.add_directive("machine", Machine)
     app.add_directive("measured", Measured)
     app.add_directive("code-of", CodeOf)
+    app.add_directive("gallery", Gallery)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

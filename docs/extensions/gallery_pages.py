@@ -1,81 +1,70 @@
-"""Writes a page for each example: what its docstring says, and its code.
+"""Writes a page for each example: its figures, its code and what it prints.
 
 They lie in `docs/gallery`, which holds nothing else and is not kept. Examples
-train, which takes too long here: pictures of the kind that they draw are made
-of presets, without a data set that is downloaded.
+train, which takes minutes: what they print and draw is in `docs/executed`,
+where `docs/run_examples.py` puts it.
 """
 
 import ast
-import contextlib
-import io
 import pathlib
-import shutil
 
 from api_pages import write_pages
 
-from zoo import __main__ as command_line
-
 ROOT = pathlib.Path(__file__).parents[2]
 DIRECTORY = pathlib.Path(__file__).parents[1] / "gallery"
-
-# Presets that show what an example would draw.
-PRESETS = {
-    "ntm_copy": "ntm_copy",
-    "quickstart": "prototypical_network_glyphs",
-    "sinusoids": "maml_sinusoid",
-    "zero_shot_letters": "zero_shot_prototypical_network_glyphs",
-}
+EXECUTED = pathlib.Path(__file__).parents[1] / "executed" / "examples"
+# In the order of the gallery.
+EXAMPLES = (
+    "quickstart",
+    "own_image_folder",
+    "serve_saved_model",
+    "zero_shot_letters",
+    "sinusoids",
+    "ntm_copy",
+    "gradient_terms",
+)
+# What a page shows first, of several figures.
+FIRST = {"quickstart": "episode"}
 
 PAGE = """\
 # {title}
 
 {text}
 
-{pictures}```{{literalinclude}} ../../examples/{name}
+{figures}## The program
+
+{{download}}`{name} <../../examples/{name}>`
+
+```{{literalinclude}} ../../examples/{name}
 :language: python
 :lines: {first}-
 ```
+
+## What it prints
+
+```{{literalinclude}} ../executed/examples/{stem}/output.txt
+:language: none
+```
+"""
+CARD = """\
+:::{{figure}} {picture}
+:target: gallery/{name}.html
+[**{title}**](gallery/{name}.md)
+:::
 """
 
 
-PICTURES = """\
-{images}
-
-*Drawn by* `keras-meta plot {preset}`.
-
-"""
+def figures_of(name):
+    """The files of an example's figures, the one that tells most first."""
+    found = sorted((EXECUTED / name).glob("*.png"))
+    return sorted(found, key=lambda path: path.stem != FIRST.get(name))
 
 
-def draw_pictures(directory):
-    """Draws each of `PRESETS`, unless its folder is there.
-
-    Args:
-        directory: Where the folders are made.
-    """
-    for preset in PRESETS.values():
-        folder = directory / preset
-        if folder.exists():
-            continue
-        partial = directory / f"{preset}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        with contextlib.redirect_stdout(io.StringIO()):
-            code = command_line.main(["plot", preset, "--output", str(partial)])
-        if code:
-            raise RuntimeError(f"The pictures of {preset} were not drawn.")
-        partial.rename(folder)
-
-
-def pictures_of(example):
-    """The pictures of an example, as Markdown; empty if it has none."""
-    preset = PRESETS.get(example)
-    found = sorted((DIRECTORY / preset).glob("*.png")) if preset else []
-    if not found:
-        return ""
-    images = "\n\n".join(
-        f"![{path.stem.replace('_', ' ')}]({preset}/{path.name})"
-        for path in found
-    )
-    return PICTURES.format(images=images, preset=preset)
+def title_of(name):
+    """The first line of an example's docstring, and the rest of it."""
+    text = (ROOT / "examples" / f"{name}.py").read_text("utf-8")
+    title, _, rest = ast.get_docstring(ast.parse(text)).partition("\n\n")
+    return title.rstrip("."), rest
 
 
 def pages():
@@ -85,23 +74,54 @@ def pages():
         Dict of Markdown by file name.
     """
     texts = {}
-    for path in sorted((ROOT / "examples").glob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
-        title, _, rest = ast.get_docstring(tree).partition("\n\n")
-        texts[f"{path.stem}.md"] = PAGE.format(
-            title=title.rstrip("."),
+    for name in EXAMPLES:
+        path = ROOT / "examples" / f"{name}.py"
+        title, rest = title_of(name)
+        texts[f"{name}.md"] = PAGE.format(
+            title=title,
             text=rest,
             name=path.name,
-            pictures=pictures_of(path.stem),
+            stem=name,
+            figures="".join(
+                f"![{figure.stem.replace('_', ' ')}]"
+                f"(../executed/examples/{name}/{figure.name})\n\n"
+                for figure in figures_of(name)
+            ),
             # After the docstring, which the page has shown.
-            first=tree.body[1].lineno,
+            first=ast.parse(path.read_text("utf-8")).body[1].lineno,
         )
     return texts
 
 
+def cards():
+    """The pictures of all examples, each with a link to its page.
+
+    Returns:
+        Markdown; an example without a figure is a line below them.
+    """
+    pictures, lines = [], []
+    for name in EXAMPLES:
+        title, _ = title_of(name)
+        figures = figures_of(name)
+        if figures:
+            pictures.append(
+                CARD.format(
+                    picture=f"executed/examples/{name}/{figures[0].name}",
+                    name=name,
+                    title=title,
+                )
+            )
+        else:
+            lines.append(f"- [**{title}**](gallery/{name}.md)")
+    joined = "\n".join(pictures)
+    return (
+        f"::::{{container}} cards\n\n{joined}\n::::\n\n"
+        f"Programs that print alone:\n\n" + "\n".join(lines)
+    )
+
+
 def write(app):
     DIRECTORY.mkdir(exist_ok=True)
-    draw_pictures(DIRECTORY)
     write_pages(DIRECTORY, pages())
 
 

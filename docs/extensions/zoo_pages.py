@@ -7,9 +7,11 @@ which holds nothing else and is not kept.
 import json
 import pathlib
 
+import costs
 from api_pages import write_pages
 
 import zoo
+from benchmarks import presets as preset_times
 from keras_meta import models, plots
 from zoo import front_matter, preset_folder, recipes
 
@@ -95,7 +97,7 @@ def table(heads, rows, name="sortable"):
 
 
 def preset_table(folder="zoo"):
-    """All presets, each with its first measurement.
+    """All presets, each with its first measurement and its times.
 
     Args:
         folder: Where the pages of the presets are, seen from the page with
@@ -105,6 +107,7 @@ def preset_table(folder="zoo"):
         Markdown.
     """
     rows = []
+    milliseconds = preset_times.stored()["milliseconds"]
     for name in zoo.list_presets():
         directory = zoo.PRESETS / name
         recipe = preset_folder.read_recipe(directory)
@@ -117,7 +120,16 @@ def preset_table(folder="zoo"):
                 first.evaluation.stream.data,
                 str(settings.get("way") or ""),
                 str(settings.get("shot") or ""),
-                first.words,
+                # A number stays with its interval.
+                first.words.replace(
+                    " ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+                ),
+                *(
+                    f"{milliseconds[name][verb]:.2f}"
+                    if name in milliseconds
+                    else ""
+                    for verb in ("adapt", "infer")
+                ),
                 f"{recipe['parameters']:,}",
                 size_of(directory),
                 LICENCE,
@@ -130,6 +142,8 @@ def preset_table(folder="zoo"):
         "way",
         "shot",
         "ours, 95% interval",
+        "`adapt`, ms",
+        "`infer`, ms",
         "parameters",
         "weights",
         "licence",
@@ -195,9 +209,19 @@ def draw_curves(folder):
             plots.save_figure(draw(history), path)
 
 
+def machine():
+    """On which machine the milliseconds were measured, in words."""
+    found = preset_times.stored()["machine"]
+    return (
+        f"Measured on {found['cores']} cores of {found['processor']}, "
+        f"TensorFlow {found['tensorflow']}, Keras {found['keras']}."
+    )
+
+
 def write(app):
     write_pages(DIRECTORY, pages())
     draw_curves(DIRECTORY)
+    plots.save_figure(costs.plot_costs(), DIRECTORY / "costs.svg")
 
 
 def setup(app):

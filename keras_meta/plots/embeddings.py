@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from keras_meta.plots.colours import COLOURS
+from keras_meta.plots.colours import CLASS_COLOURS
 from keras_meta.plots.name_placement import write_class_names
 from keras_meta.plots.projection import project
 from keras_meta.plots.text_fitting import fit, small_font
 from keras_meta.typing import Labels
 
-# 7 markers and 10 colours have no common factor: 70 classes look different.
+# 7 markers and 20 colours have no common factor: 140 classes look different.
 MARKERS = "os^DvPX"
 
 
@@ -24,6 +25,7 @@ def plot_embeddings(
     method: str = "pca",
     class_names: Sequence[str] | None = None,
     seed: int = 0,
+    directions: bool = False,
 ) -> Figure:
     """Maps embeddings to the plane, a colour and a marker for each class.
 
@@ -43,6 +45,10 @@ def plot_embeddings(
         class_names: Sequence of names. Integer labels are indices into it;
             string labels are among it. Defaults to the sorted labels.
         seed: Integer: the seed of the method.
+        directions: Whether all vectors are scaled to unit length before they
+            are mapped, for a model that compares directions, such as a
+            `ZeroShotPrototypicalNetwork`: its embeddings of queries are much
+            longer than its prototypes, which would all lie at the origin.
 
     Returns:
         A `matplotlib.figure.Figure` with one Axes.
@@ -56,6 +62,8 @@ def plot_embeddings(
     shape = len(names), embeddings.shape[1]
     starred = prototypes is not None
     prototypes = _check_prototypes(prototypes, shape, embeddings.dtype)
+    if directions:
+        embeddings, prototypes = map(_unit, (embeddings, prototypes))
     points, stars, axis_labels = project(embeddings, prototypes, method, seed)
     axes = _empty_map(axis_labels, wide=len(names) > 20)
     if method == "tsne":
@@ -77,13 +85,21 @@ def _empty_map(axis_labels, wide):
     axes = figure.add_subplot()
     axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
     axes.set_aspect("equal", adjustable="datalim")
+    # More labels, such as -0.75, touch.
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 
 
+def _unit(vectors):
+    """Vectors `(n, dim)` of unit length; zeros stay."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
+
+
 def _class_style(k):
     return {
-        "color": COLOURS[k % len(COLOURS)],
+        "color": CLASS_COLOURS[k % len(CLASS_COLOURS)],
         "marker": MARKERS[k % len(MARKERS)],
     }
 

@@ -58,7 +58,8 @@ def plot_episode(
         class_names: Sequence of `way` names. Defaults to `class 0`,
             `class 1`, ...
         max_queries: Positive integer: how many queries are drawn at most,
-            evenly from the classes. The header counts all queries.
+            evenly from the classes, and wrong predictions first where there
+            are more. The header counts all queries.
 
     Returns:
         A `matplotlib.figure.Figure` with one Axes for each picture.
@@ -115,16 +116,20 @@ def _support_rows(episode, names, present, columns):
 
 def _query_rows(episode, probabilities, names, max_queries, columns):
     """Yields the header, then rows of cells; nothing without queries."""
-    real, drawn = _choose_queries(episode, max_queries)
-    if not len(drawn):
-        return
     query_y = episode.get("query_y")
     truth = None if query_y is None else query_y.argmax(axis=1)
+    wrong = np.zeros(len(episode["query_x"]), bool)
+    if probabilities is not None and truth is not None:
+        wrong = probabilities.argmax(axis=1) != truth
+    real, drawn = _choose_queries(episode, wrong, max_queries)
+    if not len(drawn):
+        return
     counts = []
     if len(drawn) < len(real):
-        counts.append(f"{len(drawn)} of {len(real)} shown")
+        first = ", wrong ones first" if wrong[real].any() else ""
+        counts.append(f"{len(drawn)} of {len(real)} shown{first}")
     if probabilities is not None and truth is not None:
-        correct = (probabilities.argmax(axis=1) == truth)[real].sum()
+        correct = len(real) - wrong[real].sum()
         counts.append(f"{correct} of {len(real)} correct")
     yield "Queries" + (": " if counts else "") + ", ".join(counts)
     cells = [
@@ -140,8 +145,15 @@ def _query_rows(episode, probabilities, names, max_queries, columns):
         yield cells[start : start + columns]
 
 
-def _choose_queries(episode, max_queries):
-    """The indices of the queries without padding, and of those drawn."""
+def _choose_queries(episode, wrong, max_queries):
+    """The indices of the queries without padding, and of those drawn.
+
+    Args:
+        episode: Dict of arrays.
+        wrong: Bools `(query,)`: which are predicted wrongly. They come first
+            where not all are drawn, as a few right ones say little about many.
+        max_queries: How many are drawn at most.
+    """
     query_y = episode.get("query_y")
     if query_y is None:
         real = np.arange(len(episode["query_x"]))
@@ -151,7 +163,9 @@ def _choose_queries(episode, max_queries):
     truth = query_y.argmax(axis=1)
     # The first of each class, then the second of each, ...
     rank = np.cumsum(query_y, axis=0)[np.arange(len(truth)), truth]
-    return real, real[np.lexsort((truth[real], rank[real]))][:max_queries]
+    late = ~wrong[real] if len(real) > max_queries else np.zeros(len(real))
+    order = np.lexsort((truth[real], rank[real], late))
+    return real, real[order][:max_queries]
 
 
 def _query_cell(picture, probabilities, true, names):
