@@ -67,12 +67,13 @@ def test_a_missing_extra_is_named_and_keeps_its_numbers(
     path.write_text(
         json.dumps({"machine": {}, "milliseconds": numbers}), "utf-8"
     )
-    monkeypatch.setattr(presets, "measure", lambda name, length: {"adapt": 3})
+    other = {"adapt": 3, "infer": 4}
+    monkeypatch.setattr(presets, "measure", lambda name, length: other)
     arguments = f"presets --only b --json {path}".split()
     monkeypatch.setattr(sys, "argv", arguments)
     presets.main()
     stored = json.loads(path.read_text("utf-8"))
-    assert stored["milliseconds"] == {"b": {"adapt": 3}}
+    assert stored["milliseconds"] == {"b": other}
     assert stored["machine"] == here
 
 
