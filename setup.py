@@ -47,7 +47,7 @@ setup(
         "demo": ["flask>=3.1,<4"],
         # `keras-meta serve`.
         "serve": [
-            "fastapi>=0.128,<1",
+            "fastapi>=0.165,<1",
             "uvicorn>=0.40,<1",
             # FastAPI reads forms with files by it.
             "python-multipart>=0.0.20,<1",
@@ -62,10 +62,10 @@ setup(
             "ruff>=0.15,<0.18",
             "tensorboard>=2.20,<3",
             # The server, a client of it, and what attacks its OpenAPI page.
-            "fastapi>=0.128,<1",
+            "fastapi>=0.165,<1",
             "uvicorn>=0.40,<1",
             "python-multipart>=0.0.20,<1",
-            "httpx>=0.28,<1",
+            "httpx2>=2.16,<3",
             "schemathesis>=4.10,<5",
             # The demo, and a driver of the browser that tests it.
             "flask>=3.1,<4",

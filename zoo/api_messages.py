@@ -163,16 +163,16 @@ def requests(limits):
     Returns:
         Pydantic models `(NewClass, Query)`.
     """
-    images = Annotated[
+    several = Annotated[
         list[Example], Field(min_length=1, max_length=limits.images)
     ]
 
     class NewClass(Message):
         label: Label
-        images: images
+        images: several
 
     class Query(Message):
-        images: images
+        images: several
         classes: (
             Annotated[
                 list[NewClass], Field(min_length=2, max_length=limits.classes)

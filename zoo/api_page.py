@@ -7,7 +7,7 @@ import html
 import json
 
 STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}"
+    "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto}"
     "pre{background:#eee;padding:.7em;overflow:auto}"
     "h2 code{background:none}code{background:#eee}"
 )

@@ -50,6 +50,7 @@ def make_app(name, served, hosts=None):
         # Those pages of FastAPI fetch scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        max_body_size=served.limits.megabytes << 20,
         responses={
             code: {"model": api_messages.Problem, "description": what}
             for code, what in (
@@ -64,9 +65,7 @@ def make_app(name, served, hosts=None):
     _add_classes(app, served)
     _add_predictions(app, served)
     _explain_errors(app)
-    app.add_middleware(
-        api_guard.Guard, hosts=hosts, largest=served.limits.megabytes << 20
-    )
+    app.add_middleware(api_guard.Guard, hosts=hosts)
     return app
 
 

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import tensorflow as tf
+from PIL import UnidentifiedImageError
 
 from keras_meta.pictures import open_picture, picture_pixels
 from keras_meta.preprocessing import Preprocessing
@@ -191,8 +192,11 @@ def decode_picture(file, name, shrinkage=None):
     # OSError, SyntaxError, EOFError, struct.error ...
     except Exception as error:
         reason = str(error)
+        if isinstance(error, UnidentifiedImageError):
+            # Its own text names an object where the file is in memory.
+            reason = "UnidentifiedImageError: no format that Pillow knows"
         # Our own say enough.
-        if type(error) is not ValueError:
+        elif type(error) is not ValueError:
             reason = f"{type(error).__name__}: {error}"
         raise ValueError(
             "A picture must be a whole file that Pillow can decode. "

@@ -41,6 +41,8 @@ OTHER_FILES = (
     ".yaml",
     ".yml",
 )
+# Files that are given to threads together.
+CHECKED_AT_ONCE = 4096
 # What Windows keeps in folders of pictures.
 SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
@@ -65,8 +67,9 @@ def load_image_folder(
     With a `table`, any files below `path` are taken, in the table's order.
 
     Only the paths are kept: pictures are decoded, oriented (EXIF) and
-    resized when an episode asks for them. `examples.numpy()` decodes them
-    all, which is quicker where they fit into memory.
+    resized when an episode asks for them, so that a folder may be larger than
+    the memory. `examples.numpy()` decodes them all, which is quicker where
+    they fit; the episodes are the same.
 
     Args:
         path: The folder.
@@ -229,9 +232,13 @@ def _is_header(folder, field):
 
 
 def _check_pictures(files, shrinkage):
+    errors = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        errors = pool.map(lambda file: _error(file, shrinkage), files)
-        errors = [error for error in errors if error]
+        # In parts, as the pool keeps an object for each file it is given.
+        for start in range(0, len(files), CHECKED_AT_ONCE):
+            part = files[start : start + CHECKED_AT_ONCE]
+            found = pool.map(lambda file: _error(file, shrinkage), part)
+            errors += [error for error in found if error]
     if errors:
         raise ValueError(
             "Every picture must be a whole file that Pillow can decode; "

@@ -39,7 +39,8 @@ def compile_verbs(model):
 
 
 def _traced(verb, *specs):
-    function = tf.function(verb, autograph=False)
+    # Without the default of `training`, which a trace would ask for.
+    function = tf.function(lambda *given: verb(*given), autograph=False)
     return function.get_concrete_function(*specs)
 
 
