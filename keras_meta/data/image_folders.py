@@ -187,7 +187,7 @@ def _pairs_of_table(folder, table):
                 f"Received: {row}"
             )
     pairs = [(str(folder / file), label) for file, label in rows]
-    missing = [f"'{f}'" for f, _ in pairs if not pathlib.Path(f).is_file()]
+    missing = [f"'{f}'" for f, _ in pairs if not _is_file(f)]
     if missing:
         raise ValueError(
             "Every file of `table` must exist below `path`. "
@@ -219,8 +219,14 @@ def _read_table(folder, table):
         )
     delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
     # "utf-8-sig": spreadsheets put a byte order mark in front.
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter)]
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"`table` must be a CSV or TSV file in UTF-8. Received: "
+            f"table='{table}' ({error})"
+        ) from error
     rows = [row for row in rows if row]
     if rows and _is_header(folder, rows[0][0]):
         rows = rows[1:]
@@ -228,7 +234,15 @@ def _read_table(folder, table):
 
 
 def _is_header(folder, field):
-    return not pathlib.Path(field).suffix and not (folder / field).is_file()
+    return not pathlib.Path(field).suffix and not _is_file(folder / field)
+
+
+def _is_file(path):
+    # What stands in a damaged table may be too long for a name.
+    try:
+        return pathlib.Path(path).is_file()
+    except OSError:
+        return False
 
 
 def _check_pictures(files, shrinkage):
