@@ -29,6 +29,7 @@ FILES = {
     "progress_test",
     "replicated_fit_test",
     "run_folder_test",
+    "serving_benchmark_test",
     "startup_lines_test",
     "tensorflow_serving_test",
     "train_test",
