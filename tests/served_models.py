@@ -1,9 +1,11 @@
 """A small model for tests of the server, and requests as clients send them."""
 
 import base64
+import io
 
 import keras
-from demo_drawings import drawing, examples
+from demo_drawings import drawing, examples, file_of
+from PIL import Image
 
 import keras_meta as km
 
@@ -32,6 +34,12 @@ def built(model, shape):
     return model
 
 
+def small(file):
+    """A drawing as a file of 24 x 24 pixels, which needs no cleaning."""
+    picture = Image.open(io.BytesIO(file))
+    return file_of(picture.resize((24, 24), Image.Resampling.BOX))
+
+
 def encoded(file):
     """The bytes of a file in base64, as str."""
     return base64.b64encode(file).decode()
@@ -40,9 +48,11 @@ def encoded(file):
 def new_class(name, count=2):
     """The message that adds a class."""
     _, pictures = examples(name, count)
-    return {"label": name, "images": [*map(encoded, pictures)]}
+    pictures = [encoded(small(picture)) for picture in pictures]
+    return {"label": name, "images": pictures}
 
 
 def query(*names, **options):
     """The message that asks for the classes of drawings."""
-    return {"images": [encoded(drawing(n, 66)) for n in names], **options}
+    pictures = [encoded(small(drawing(name, 66))) for name in names]
+    return {"images": pictures, **options}

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -22,7 +21,8 @@ from pydantic import (
 
 # Arrays of numbers, by rank: a table's row or the like, grey pictures, colour
 # pictures.
-_ROW = Annotated[list[FiniteFloat], Field(min_length=1, strict=True)]
+_NUMBER = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_ROW = Annotated[list[_NUMBER], Field(min_length=1)]
 _GREY = Annotated[list[_ROW], Field(min_length=1)]
 _COLOUR = Annotated[list[_GREY], Field(min_length=1)]
 _ARRAYS = [TypeAdapter(kind) for kind in (_ROW, _GREY, _COLOUR)]
