@@ -44,26 +44,25 @@ def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "mine" / "1"
     pictures = request.param == "pictures"
     model.export(folder, preprocessing=pictures)
-    return model, folder, pictures
-
-
-def serve(folder, signature, inputs):
-    """What TensorFlow Serving's predict API answers."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
-        asked = meta.signature_def[signature]
-        assert inputs.keys() == asked.inputs.keys()
-        return session.run(
-            {name: x.name for name, x in asked.outputs.items()},
-            {asked.inputs[name].name: x for name, x in inputs.items()},
-        )
+    yield model, pictures, meta.signature_def, session
+    session.close()
+
+
+def serve(signature, inputs, session):
+    """What TensorFlow Serving's predict API answers."""
+    assert inputs.keys() == signature.inputs.keys()
+    return session.run(
+        {name: x.name for name, x in signature.outputs.items()},
+        {signature.inputs[name].name: x for name, x in inputs.items()},
+    )
 
 
 def test_the_signatures_follow_the_rules(exported):
-    _, folder, pictures = exported
-    loader = tf.compat.v1.saved_model.load
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        signatures = loader(session, ["serve"], str(folder)).signature_def
+    _, pictures, signatures, _ = exported
     assert {"serving_default", "adapt", "infer"} <= signatures.keys()
     method = tf.compat.v1.saved_model.signature_constants.PREDICT_METHOD_NAME
     for name in ("serving_default", "adapt", "infer"):
@@ -88,7 +87,7 @@ def test_the_signatures_follow_the_rules(exported):
 
 
 def test_a_server_learns_and_answers(exported):
-    model, folder, pictures = exported
+    model, pictures, signatures, session = exported
     rng = np.random.default_rng(0)
     shape = model.example_shapes["support_x"]
     rows = rng.random((2, 9, *shape), "float32")
@@ -99,8 +98,9 @@ def test_a_server_learns_and_answers(exported):
     query = {"query_x": given[:, 6:]}
     task = model.adapt(rows[:, :6], support_y)
     expected = model.probabilities(model.infer(task, rows[:, 6:]))
-    found = serve(folder, "serving_default", {**support, **query})
+    both = {**support, **query}
+    found = serve(signatures["serving_default"], both, session)
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-    sent = serve(folder, "adapt", support)
-    found = serve(folder, "infer", {**query, **sent})
+    sent = serve(signatures["adapt"], support, session)
+    found = serve(signatures["infer"], {**query, **sent}, session)
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
