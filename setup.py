@@ -82,6 +82,13 @@ setup(
         "demo": ["flask>=3.1,<4"],
         # `keras-meta --print-completion`.
         "completion": ["shtab>=1.7,<2"],
+        # `keras-meta serve`.
+        "serve": [
+            "fastapi>=0.165,<1",
+            "uvicorn>=0.40,<1",
+            # FastAPI reads forms with files by it.
+            "python-multipart>=0.0.20,<1",
+        ],
         "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "test": [
             *DATASETS,
@@ -96,6 +103,12 @@ setup(
             # One test reads the heads of cards.
             "pyyaml>=6,<7",
             "tensorboard>=2.20,<3",
+            # The server, a client of it, and what attacks its OpenAPI page.
+            "fastapi>=0.165,<1",
+            "uvicorn>=0.40,<1",
+            "python-multipart>=0.0.20,<1",
+            "httpx2>=2.16,<3",
+            "schemathesis>=4.10,<5",
             # The demo, and a driver of the browser that tests it.
             "flask>=3.1,<4",
             "selenium>=4.30,<5",

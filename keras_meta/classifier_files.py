@@ -1,6 +1,7 @@
 """The files of a few-shot classifier: a preset, its support and its labels."""
 
 import pathlib
+import zipfile
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from keras_meta.presets import LABELS, SUMS, SUPPORT
 
 # What JSON keeps as it is.
 LABEL_TYPES = (str, int, float, bool)
+# Bytes of the support once it is unpacked: a small file may claim any number.
+LARGEST = 4 * 2**30
 # Beside the images, where the classifier was calibrated.
 TEMPERATURE = "temperature"
 
@@ -75,6 +78,7 @@ def _read_support(path):
     try:
         # Given the path, NumPy would leave a damaged file open.
         with open(path, "rb") as file:
+            _check_size(file)
             arrays = np.load(file, allow_pickle=False)
             images = arrays["images"]
             temperature = None
@@ -93,6 +97,15 @@ def _read_support(path):
             f"Received: {type(error).__name__}: {error}"
         ) from error
     return images, temperature
+
+
+def _check_size(file):
+    """Raises a ValueError for an archive that would fill the memory."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST:
+        raise ValueError(f"{size:,} bytes unpacked, of {LARGEST:,} at most")
+    file.seek(0)
 
 
 def _read_labels(path, count):

@@ -19,6 +19,8 @@ HEIC_HINT = (
 )
 # The first of the kinds that a file in ISO's base media format names.
 HEIC_KINDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+# Pillow hands these to Ghostscript: a program of the file's own would run.
+NOT_READ = ("EPS",)
 EXIF_ORIENTATION = 0x0112
 # What turns a picture the right way up, by its orientation in EXIF.
 TURNS = {
@@ -46,8 +48,10 @@ def open_picture(file):
             and for HEIC.
         Exception: What Pillow raises for what is no picture.
     """
+    Image.init()
+    formats = [name for name in Image.ID if name not in NOT_READ]
     try:
-        return Image.open(file)
+        return Image.open(file, formats=formats)
     except (
         Image.DecompressionBombError,
         # An error where warnings are.

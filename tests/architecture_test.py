@@ -86,6 +86,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/proto_maml.py",
     "keras_meta/models/meta_lstm.py",
     "keras_meta/models/meta_network.py",
+    "keras_meta/models/open_verbs.py",
     "keras_meta/models/outer_loop.py",
     "keras_meta/models/replicated_fit.py",
     "keras_meta/models/reptile.py",

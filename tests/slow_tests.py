@@ -6,11 +6,14 @@ one of time: `pytest --durations=60` shows what has become slow.
 
 # Processes of their own, or data and runs that all tests of a file share.
 FILES = {
+    "api_schema_test",
+    "api_server_test",
     "benchmarks_test",
     "classifier_litert_test",
     "demo_page_test",
     "docs_test",
     "examples_test",
+    "file_damage_test",
     "glyph_descriptions_test",
     "glyphs_test",
     "gradient_family_benchmark_test",
@@ -28,7 +31,9 @@ FILES = {
     "progress_test",
     "replicated_fit_test",
     "run_folder_test",
+    "serving_benchmark_test",
     "startup_lines_test",
+    "tensorflow_serving_test",
     "train_test",
     "unknowns_benchmark_test",
     "wheel_test",

@@ -238,6 +238,14 @@ def demo_command(options):
     demo_server.serve(options.name, options.host, options.port)
 
 
+def serve_command(options):
+    """Answers requests over HTTP until Ctrl-C."""
+    from zoo import api_server, server_flags
+
+    limits = server_flags.limits(options)
+    api_server.serve(options.name, options.host, options.port, limits)
+
+
 def export_command(options):
     """Writes a file that learns inside its graph if the model does."""
     zoo.preset_directory(options.name)
@@ -313,6 +321,7 @@ COMMANDS = {
     "fit": fit_command,
     "predict": predict_command,
     "demo": demo_command,
+    "serve": serve_command,
     "export": export_command,
     "plot": plot_command,
 }

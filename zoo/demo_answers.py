@@ -187,9 +187,7 @@ def learn(model, classes):
         embeddings = novelty.embed(model, images)
     counts = np.unique(places[:, 0], return_counts=True)[1]
     calibrate = embeddings is not None and counts.min() > 1
-    # Prepared images are prepared once more, which changes nothing: they have
-    # the model's size, and dark grounds.
-    images = model.preprocessing.unscaled(images)
+    images = predictions.unscaled(model, images)
     classifier = km.FewShotClassifier(model).fit(
         images, places[:, 0], calibrate=calibrate
     )
@@ -235,7 +233,7 @@ def answer(learned, model, query):
     if query is None:
         found["missing"] = "Now draw or upload a new picture."
     else:
-        pictures = model.preprocessing.unscaled(image)
+        pictures = predictions.unscaled(model, image)
         if model.transductive:
             # It takes the moments of all that it classifies at once, which
             # one picture alone would give badly.

@@ -9,13 +9,11 @@ import binascii
 import contextlib
 import functools
 import importlib.util
-import ipaddress
 import pathlib
-import socket
 import threading
-import urllib.parse
 
 import zoo
+from zoo import addresses
 from zoo.startup_lines import filter_startup_lines
 
 PAGE = pathlib.Path(__file__).parent / "demo_page"
@@ -133,7 +131,7 @@ def _keep_to_this_machine(app, hosts):
 
     @app.before_request
     def check_host():
-        asked = urllib.parse.urlsplit(f"//{flask.request.host}").hostname
+        asked = addresses.name_of(flask.request.host)
         if hosts is not None and asked not in hosts:
             flask.abort(400)
 
@@ -170,12 +168,9 @@ def serve(name, host, port):
 
     # First, since a model takes seconds to load. Werkzeug, asked for an
     # address that is taken, ends the process.
-    with contextlib.closing(_listen(host, port)) as listening:
+    with contextlib.closing(addresses.listen(host, port)) as listening:
         address, port = listening.getsockname()[:2]
-        own = ipaddress.ip_address(address).is_loopback
-        # Another name for this machine is a trick of a foreign page (DNS
-        # rebinding), which could then use the demo.
-        hosts = {"localhost", host, address} if own else None
+        hosts = addresses.own_names(host, address)
         app = make_app(name, *demo_answers.opening(name, directory), hosts)
         server = make_server(
             address,
@@ -185,31 +180,14 @@ def serve(name, host, port):
             request_handler=Handler,
             fd=listening.fileno(),
         )
-        shown = f"[{address}]" if ":" in address else address
         print(
-            f"The demo of {name} is at http://{shown}:{port}\n"
-            f"{'This machine only' if own else 'Others on the network'} can "
-            "open it; Ctrl-C ends it.",
+            f"The demo of {name} is at {addresses.shown(address, port)}\n"
+            f"{addresses.who_can_open(hosts)} can open it; Ctrl-C ends it.",
             flush=True,
         )
         # It returns at Ctrl-C.
         server.serve_forever()
     print("Ended.")
-
-
-def _listen(host, port):
-    """A socket that listens at an address."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        return socket.create_server(address, family=family)
-    except OSError as error:
-        raise ValueError(
-            "`--host` and `--port` must be an address of this machine that "
-            f"is free; `--port 0` finds a port. Received: {host} and {port} "
-            f"({error.strerror})"
-        ) from error
 
 
 def _question(sent):

@@ -44,12 +44,22 @@ def stream(trained, fixed_way=None):
 
     Returns:
         A `zoo.stream.Stream`.
+
+    Raises:
+        ValueError: If the recipe is damaged.
     """
     from zoo import streams
 
-    if trained:
+    if not trained:
+        return streams.Episodes(way=fixed_way or 5, shot=1)
+    # What it raises depends on what is missing or of another type.
+    try:
         return streams.from_record(trained).as_measured(fixed_way)
-    return streams.Episodes(way=fixed_way or 5, shot=1)
+    except Exception as error:
+        raise ValueError(
+            "The recipe.json of the preset is damaged: it must say which "
+            f"tasks it learned. Received: {type(error).__name__}: {error}"
+        ) from error
 
 
 def evaluation(model, trained, options):

@@ -4,7 +4,7 @@ import argparse
 import math
 import pathlib
 
-from zoo import completion, demo_flags
+from zoo import completion, server_flags
 from zoo.version import version
 
 DESCRIPTION = """\
@@ -35,6 +35,7 @@ ARGUMENTS = {
     "fit": "prototypical_network_omniglot --support my_symbols --output mine",
     "predict": "mine --query scans --top 3 --unknown 0.05",
     "demo": "prototypical_network_photos",
+    "serve": "mine --port 8000",
     "export": "prototypical_network_omniglot served",
     "plot": "prototypical_network_omniglot --output pictures",
 }
@@ -63,7 +64,7 @@ RANGES = {
     "inner_steps": (0, math.inf),
     "steps": (1, math.inf),
     "top": (1, math.inf),
-    "port": (0, 65535),
+    **server_flags.RANGES,
     # Keras and NumPy take no others.
     "seed": (0, 2**32 - 1),
 }
@@ -382,7 +383,8 @@ COMMANDS = {
         "that `fit` kept",
         _predict,
     ),
-    "demo": ("teach a classifier in the browser", demo_flags.add_flags),
+    "demo": ("teach a classifier in the browser", server_flags.add_demo_flags),
+    "serve": ("answer requests over HTTP", server_flags.add_serve_flags),
     "export": (
         "write a SavedModel or a LiteRT file that learns new classes inside "
         "its graph",

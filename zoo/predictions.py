@@ -18,8 +18,8 @@ from zoo import progress
 NONE = "none of these"
 
 
-def check_learns_pictures(name, model):
-    """Checks that a model classifies pictures after examples of them.
+def check_learns_classes(name, model):
+    """Checks that a model learns classes from examples.
 
     Args:
         name: The preset's name, for the message.
@@ -44,17 +44,51 @@ def check_learns_pictures(name, model):
             "this preset is for regression: it learns a function from points "
             "and their values"
         )
-    elif model.preprocessing is None:
+    if reason:
+        raise ValueError(_no_pictures(name, reason))
+
+
+def check_learns_pictures(name, model):
+    """Checks that a model classifies pictures after examples of them.
+
+    Args:
+        name, model: As for `check_learns_classes`.
+
+    Raises:
+        ValueError: If it was trained for something else, which is named.
+    """
+    check_learns_classes(name, model)
+    if model.preprocessing is None:
         reason = (
             "this preset is for examples of the shape "
             f"{model.example_shapes['support_x']}, without a preprocessing"
         )
-    if reason:
-        raise ValueError(
-            f"{name} was not trained on pictures, and cannot learn "
-            f"classes from them: {reason}. Use it from Python with `adapt` and "
-            "`infer`."
-        )
+        raise ValueError(_no_pictures(name, reason))
+
+
+def _no_pictures(name, reason):
+    return (
+        f"{name} was not trained on pictures, and cannot learn "
+        f"classes from them: {reason}. Use it from Python with `adapt` and "
+        "`infer`."
+    )
+
+
+def unscaled(model, images):
+    """Images as a model takes them, in the form in which they are given.
+
+    A classifier prepares them once more, which changes nothing: they have the
+    model's size, and dark grounds.
+
+    Args:
+        model: An `EpisodicModel`.
+        images: float32 array `(n, ...)`, prepared.
+
+    Returns:
+        Array of that shape. A preprocessing of the user's own need not have
+        a range of values.
+    """
+    return getattr(model.preprocessing, "unscaled", lambda same: same)(images)
 
 
 def fit(name, support, calibrate=False, skip=False):
@@ -186,13 +220,12 @@ def _read(files, model, skip):
     [0, 1]: the classifier gives them the model's range of values.
     """
     read, images, errors = [], [], []
-    # A preprocessing of the user's own need not have these.
+    # A preprocessing of the user's own need not have it.
     shrinkage = getattr(model.preprocessing, "shrinkage", None)
-    unscaled = getattr(model.preprocessing, "unscaled", lambda image: image)
     for file in progress.counted("pictures read", files):
         try:
             picture = km.data.read_picture(file, shrinkage)
-            images.append(unscaled(model.preprocessing([picture])[0]))
+            images.append(unscaled(model, model.preprocessing([picture])[0]))
             read.append(file)
         except ValueError as error:
             errors.append(str(error))

@@ -70,8 +70,17 @@ def read_recipe(directory: Path) -> dict[str, Any]:
 
     Returns:
         The dict of `recipe.json`; empty if there is none.
+
+    Raises:
+        ValueError: If it is damaged; the file is named.
     """
-    return _read_json(directory, RECIPE) or {}
+    recipe = _read_json(directory, RECIPE) or {}
+    if not isinstance(recipe, dict):
+        raise ValueError(
+            f"{str(pathlib.Path(directory) / RECIPE)!r} is damaged: it must "
+            f"hold a dict. Received: a {type(recipe).__name__}"
+        )
+    return recipe
 
 
 def read_results(directory: Path) -> Results:
@@ -83,15 +92,38 @@ def read_results(directory: Path) -> Results:
     Returns:
         The `zoo.results.Results` of `results.json`; empty ones if there are
         none.
+
+    Raises:
+        ValueError: If it is damaged; the file is named.
     """
     record = _read_json(directory, RESULTS)
-    return Results() if record is None else Results.from_record(record)
+    if record is None:
+        return Results()
+    # What it raises depends on what is missing or of another type.
+    try:
+        return Results.from_record(record)
+    except Exception as error:
+        raise ValueError(
+            f"{str(pathlib.Path(directory) / RESULTS)!r} is damaged: it must "
+            "hold measurements. Received: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def read_card(directory: Path) -> str | None:
-    """The text of a preset's card; None if there is none."""
+    """The text of a preset's card; None if there is none.
+
+    Raises:
+        ValueError: If it is no text; the file is named.
+    """
     path = pathlib.Path(directory) / CARD
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it must be a text in UTF-8. "
+            f"Received: {error}"
+        ) from error
 
 
 def write_trained(
@@ -154,4 +186,10 @@ def _read_json(directory, name):
     path = pathlib.Path(directory) / name
     if not path.exists():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it must hold JSON in UTF-8. "
+            f"Received: {error}"
+        ) from error

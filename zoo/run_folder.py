@@ -51,10 +51,21 @@ def write_state(folder, state):
 
 
 def load_model(folder):
-    """The compiled model of a run's checkpoint."""
+    """The compiled model of a run's checkpoint.
+
+    Raises:
+        ValueError: If it is damaged; the file is named.
+    """
     import keras
 
-    return keras.saving.load_model(folder / CHECKPOINT)
+    # What it raises depends on where it broke.
+    try:
+        return keras.saving.load_model(folder / CHECKPOINT)
+    except Exception as error:
+        raise ValueError(
+            f"{str(folder / CHECKPOINT)!r} is damaged: it must be a "
+            f"checkpoint of `train`. Received: {error}"
+        ) from error
 
 
 def read_state(folder):
@@ -66,7 +77,8 @@ def read_state(folder):
     try:
         with zipfile.ZipFile(folder / CHECKPOINT) as archive:
             return json.loads(archive.read(STATE))
-    except (KeyError, zipfile.BadZipFile) as error:
+    # What a damaged archive raises depends on where it broke.
+    except Exception as error:
         raise ValueError(
             f"{str(folder / CHECKPOINT)!r} must be a checkpoint of `train` "
             "that holds the state of its training; name another folder with "

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
+from PIL import UnidentifiedImageError
 
 from keras_meta.pictures import open_picture, picture_pixels
 from keras_meta.preprocessing import Preprocessing
@@ -210,8 +211,11 @@ def decode_picture(
     # OSError, SyntaxError, EOFError, struct.error ...
     except Exception as error:
         reason = str(error)
+        if isinstance(error, UnidentifiedImageError):
+            # Its own text names an object where the file is in memory.
+            reason = "UnidentifiedImageError: no format that Pillow knows"
         # Our own say enough.
-        if type(error) is not ValueError:
+        elif type(error) is not ValueError:
             reason = f"{type(error).__name__}: {error}"
         raise ValueError(
             "A picture must be a whole file that Pillow can decode. "

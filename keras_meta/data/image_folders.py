@@ -43,6 +43,8 @@ OTHER_FILES = (
     ".yaml",
     ".yml",
 )
+# Files that are given to threads together.
+CHECKED_AT_ONCE = 4096
 # What Windows keeps in folders of pictures.
 SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
@@ -67,8 +69,9 @@ def load_image_folder(
     With a `table`, any files below `path` are taken, in the table's order.
 
     Only the paths are kept: pictures are decoded, oriented (EXIF) and
-    resized when an episode asks for them. `examples.numpy()` decodes them
-    all, which is quicker where they fit into memory.
+    resized when an episode asks for them, so that a folder may be larger than
+    the memory. `examples.numpy()` decodes them all, which is quicker where
+    they fit; the episodes are the same.
 
     Args:
         path: The folder.
@@ -186,7 +189,7 @@ def _pairs_of_table(folder, table):
                 f"Received: {row}"
             )
     pairs = [(str(folder / file), label) for file, label in rows]
-    missing = [f"'{f}'" for f, _ in pairs if not pathlib.Path(f).is_file()]
+    missing = [f"'{f}'" for f, _ in pairs if not _is_file(f)]
     if missing:
         raise ValueError(
             "Every file of `table` must exist below `path`. "
@@ -218,8 +221,14 @@ def _read_table(folder, table):
         )
     delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
     # "utf-8-sig": spreadsheets put a byte order mark in front.
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter)]
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"`table` must be a CSV or TSV file in UTF-8. Received: "
+            f"table='{table}' ({error})"
+        ) from error
     rows = [row for row in rows if row]
     if rows and _is_header(folder, rows[0][0]):
         rows = rows[1:]
@@ -227,13 +236,25 @@ def _read_table(folder, table):
 
 
 def _is_header(folder, field):
-    return not pathlib.Path(field).suffix and not (folder / field).is_file()
+    return not pathlib.Path(field).suffix and not _is_file(folder / field)
+
+
+def _is_file(path):
+    # What stands in a damaged table may be too long for a name.
+    try:
+        return pathlib.Path(path).is_file()
+    except OSError:
+        return False
 
 
 def _check_pictures(files, shrinkage):
+    errors = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        errors = pool.map(lambda file: _error(file, shrinkage), files)
-        errors = [error for error in errors if error]
+        # In parts, as the pool keeps an object for each file it is given.
+        for start in range(0, len(files), CHECKED_AT_ONCE):
+            part = files[start : start + CHECKED_AT_ONCE]
+            found = pool.map(lambda file: _error(file, shrinkage), part)
+            errors += [error for error in found if error]
     if errors:
         raise ValueError(
             "Every picture must be a whole file that Pillow can decode; "
