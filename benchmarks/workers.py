@@ -30,6 +30,8 @@ KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+# What `import keras_meta` sets where it comes before Keras.
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 # The number of first steps whose losses are compared.
 LOSSES = 3
 
@@ -90,7 +92,9 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, build, arguments, hidden)
         )
-        with mock.patch.dict(os.environ, {**QUIET, **(environment or {})}):
+        onednn = {ONEDNN: os.environ.get(ONEDNN, "1")}
+        inherited = {**QUIET, **onednn, **(environment or {})}
+        with mock.patch.dict(os.environ, inherited):
             self._process.start()
         theirs.close()
         try:

@@ -1,5 +1,10 @@
 """Meta-learning for Keras: models that learn classes from a few examples."""
 
+from keras_meta.onednn import prefer_onednn
+
+# Before Keras loads TensorFlow.
+prefer_onednn()
+
 import keras
 
 if keras.backend.backend() != "tensorflow":

@@ -21,6 +21,7 @@ RANKS = [
         "keras_meta.arrays",
         "keras_meta.checks",
         "keras_meta.ink_filters",
+        "keras_meta.onednn",
         "keras_meta.open_shapes",
         "keras_meta.resizing",
         "keras_meta.torch_weights",

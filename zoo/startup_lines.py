@@ -40,6 +40,8 @@ def filter_startup_lines():
     # Read when TensorFlow is loaded: its progress reports (I) stay away, its
     # warnings and errors do not.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # As `keras_meta.onednn`, which cannot be imported without TensorFlow.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with held_back(STARTUP_LINES):
         import tensorflow as tf
 
