@@ -11,7 +11,7 @@ def prefer_onednn():
 
     By itself TensorFlow uses oneDNN only on processors with instructions for
     neural networks, such as AVX-512 VNNI. On others, with AVX2, its own
-    convolutions take twice the time. TensorFlow reads the switch once, when
+    convolutions are much slower. TensorFlow reads the switch once, when
     it is loaded; Keras loads it. `import keras_meta` therefore calls this
     first, which has an effect if neither of them was imported before.
 
