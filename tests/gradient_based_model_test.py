@@ -8,7 +8,7 @@ from picture_tasks import logits_loss, picture_episode, smooth_network
 from quadratic_tasks import close
 
 from keras_meta.batch_statistics import StatisticsScope
-from keras_meta.models import MAML
+from keras_meta.models import MAML, MetaNetwork, ProtoMAML
 from keras_meta.models.functional import run
 
 
@@ -117,6 +117,20 @@ def test_weights_are_adapted_in_their_own_precision():
         assert phi.dtype == "float32"
         # In bfloat16 so small a step would be lost.
         assert 0 < np.abs(phi[0] - np.array(weight)).max() < 1e-2
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
+def test_float16_gets_an_error_that_names_what_to_use(policy):
+    # In any layer, also of a network whose own policy is another one.
+    network = keras.Sequential(
+        [keras.layers.Flatten(), keras.layers.Dense(3, dtype=policy)]
+    )
+    with pytest.raises(ValueError, match="`network` .*mixed_bfloat16"):
+        MAML(network)
+    with pytest.raises(ValueError, match="`encoder` .*mixed_bfloat16"):
+        ProtoMAML(network)
+    with pytest.raises(ValueError, match="`encoder` .*mixed_bfloat16"):
+        MetaNetwork(network, smooth_network())
 
 
 def test_a_weight_without_a_rate_is_learned_but_not_adapted():

@@ -27,6 +27,7 @@ FILES = {
     "multi_worker_test",
     "notebooks_test",
     "onnx_test",
+    "precision_benchmark_test",
     "presets_benchmark_test",
     "progress_test",
     "replicated_fit_test",

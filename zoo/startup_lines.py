@@ -43,6 +43,9 @@ def filter_startup_lines():
     # Bars of downloads would also be written to a pipe; on a terminal the
     # command line has a line of its own: see `zoo.progress`.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    # Read then as well. TensorFlow switches its fast operations on by itself
+    # only on processors with instructions such as AVX-512 VNNI.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with held_back(STARTUP_LINES):
         import tensorflow as tf
 

@@ -10,6 +10,10 @@ from keras_meta.checks import check_number, check_positive
 from keras_meta.serialization import register
 from keras_meta.typing import Config, Shape, Tensor
 
+# So many tasks are normalized one by one, if their number is known while the
+# graph is made. It bounds the size of the graph.
+UNROLLED_TASKS = 16
+
 
 @register
 class EpisodicBatchNormalization(keras.layers.Layer):
@@ -119,36 +123,45 @@ class EpisodicBatchNormalization(keras.layers.Layer):
     def _fused(self, x, gamma, beta):
         """`_moments` and `_normalize` in TensorFlow's fused kernel.
 
-        The kernel has one set of moments for a batch, so the axis of tasks is
-        merged into that of channels: `(positions, 1, 1, tasks * c)`. One task
-        needs no transposition. The moments it returns carry no gradient,
-        which the moving averages do not need.
+        The kernel has one set of moments for a batch, so that it runs once
+        for each task. Of more than `UNROLLED_TASKS`, or of an unknown number,
+        the axis of tasks is merged into that of channels, which needs
+        transpositions. The moments it returns carry no gradient, which the
+        moving averages do not need.
         """
         tasks, channels = current_tasks(), x.shape[-1]
-        alone = isinstance(tasks, int) and tasks == 1
-        if alone:
-            merged = tf.reshape(x, (-1, 1, 1, channels))
+        if isinstance(tasks, int) and tasks <= UNROLLED_TASKS:
+            # Parts of the first axis are views: nothing is copied.
+            parts = tf.split(tf.reshape(x, (-1, 1, 1, channels)), tasks)
+            outputs = [self._kernel(part, gamma, beta) for part in parts]
+            y, mean, variance = (
+                found[0] if tasks == 1 else tf.concat(found, axis=0)
+                for found in zip(*outputs, strict=True)
+            )
         else:
             merged = tf.transpose(self._by_task(x), (1, 0, 2))
-            gamma, beta = tf.tile(gamma, [tasks]), tf.tile(beta, [tasks])
-            width = tasks * channels
-            merged = tf.reshape(merged, (tf.shape(merged)[0], 1, 1, width))
-        positions = tf.shape(merged)[0]
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            merged, gamma, beta, epsilon=self.epsilon, is_training=True
-        )
-        if not alone:
+            positions, width = tf.shape(merged)[0], tasks * channels
+            y, mean, variance = self._kernel(
+                tf.reshape(merged, (positions, 1, 1, width)),
+                tf.tile(gamma, [tasks]),
+                tf.tile(beta, [tasks]),
+            )
             y = tf.reshape(y, (positions, tasks, channels))
             y = tf.transpose(y, (1, 0, 2))
-        # The kernel returns the unbiased variance.
-        count = tf.cast(positions, x.dtype)
-        biased = variance * tf.maximum(count - 1, 1) / count
-        shape = (tasks, channels)
         return (
             tf.reshape(y, tf.shape(x)),
-            tf.reshape(mean, shape),
-            tf.reshape(biased, shape),
+            tf.reshape(mean, (tasks, channels)),
+            tf.reshape(variance, (tasks, channels)),
         )
+
+    def _kernel(self, x, gamma, beta):
+        """Outputs, mean and variance of `(positions, 1, 1, channels)`."""
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, epsilon=self.epsilon, is_training=True
+        )
+        # The kernel returns the unbiased variance.
+        count = tf.cast(tf.shape(x)[0], x.dtype)
+        return y, mean, variance * tf.maximum(count - 1, 1) / count
 
     def _update(self, moving, moment):
         """Moves an average towards the mean of a moment over the tasks."""

@@ -7,6 +7,7 @@ tensors: a gradient step returns new ones and the variables stay as they are.
 import keras
 import tensorflow as tf
 
+from keras_meta.checks import check_network
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
@@ -18,6 +19,37 @@ STOPPED_MOMENTS = (
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
 )
+
+
+def check_adapted_network(name, network):
+    """Returns a network whose gradients an inner loop takes, or raises.
+
+    In float16, gradients below 6e-8 are zero. Keras' `LossScaleOptimizer`
+    scales the loss of `compile`; it cannot reach the losses of inner loops,
+    which are differentiated before there is a loss to scale. bfloat16 has the
+    range of float32 and needs no scaling.
+
+    Args:
+        name: The argument that holds the network, for messages.
+        network: Keras model or layer.
+
+    Raises:
+        ValueError: If it is no network, or one of its layers computes in
+            float16.
+    """
+    check_network(name, network)
+    layers = getattr(network, "_flatten_layers", lambda: [network])()
+    for layer in layers:
+        if getattr(layer, "compute_dtype", None) == "float16":
+            raise ValueError(
+                f"`{name}` must not compute in float16, in which small "
+                "gradients of the inner loop become zero: the loss scaling of "
+                'Keras does not reach them. Use the policy "mixed_bfloat16" '
+                'or "float32" (`keras.config.set_dtype_policy`). Received: '
+                f"{name}={network.name!r}, whose layer {layer.name!r} has "
+                f"the policy {layer.dtype_policy.name!r}"
+            )
+    return network
 
 
 def run(network, weights, state, x, training, then=None):

@@ -12,8 +12,13 @@ from keras_meta.batch_statistics import (
     current_scope,
     with_moments,
 )
-from keras_meta.checks import check_integer, check_network
-from keras_meta.models.functional import numbered, run, spec_of
+from keras_meta.checks import check_integer
+from keras_meta.models.functional import (
+    check_adapted_network,
+    numbered,
+    run,
+    spec_of,
+)
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
@@ -65,9 +70,9 @@ class GradientBasedModel(OuterLoop):
             see `EpisodicModel`.
 
     Raises:
-        ValueError: If a number is out of range or the loss is unknown; when
-            it is built, if the network has no trainable weights or not one
-            output for each class.
+        ValueError: If a number is out of range, the loss is unknown or the
+            network computes in float16; when it is built, if the network has
+            no trainable weights or not one output for each class.
     """
 
     # What the constructor calls the network.
@@ -82,7 +87,7 @@ class GradientBasedModel(OuterLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(statistics=statistics, **kwargs)
-        self.network = check_network(self.network_argument, network)
+        self.network = check_adapted_network(self.network_argument, network)
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_meta.checks import check_integer, check_network
+from keras_meta.checks import check_integer
 from keras_meta.layers.content_addressing import cosine_similarity
 from keras_meta.layers.coordinate_networks import CoordinateLSTM, CoordinateMLP
 from keras_meta.layers.embedding_loss import EmbeddingLoss
@@ -20,6 +20,7 @@ from keras_meta.models.augmented_network import (
     generate,
     kind_of,
 )
+from keras_meta.models.functional import check_adapted_network
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.slow_accuracy import LogsSlowAccuracy
 from keras_meta.models.task_loop import map_tasks, map_tensors
@@ -128,8 +129,8 @@ class MetaNetwork(LogsSlowAccuracy, OuterLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.encoder = check_network("encoder", encoder)
-        self.base_learner = check_network("base_learner", base_learner)
+        self.encoder = check_adapted_network("encoder", encoder)
+        self.base_learner = check_adapted_network("base_learner", base_learner)
         self.embedding_loss = EmbeddingLoss(
             embedding_loss, embedding_steps, dtype=self.predictions_dtype
         )
