@@ -33,6 +33,7 @@ RANKS = [
         "keras_meta.ruled_lines",
         "keras_meta.strokes",
         "keras_meta.threads",
+        "keras_meta.workers",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),
     (
@@ -51,6 +52,7 @@ RANKS = [
     # Presets are of Keras models of any kind.
     ("keras_meta.encoders", "keras_meta.presets"),
     ("keras_meta.models",),
+    ("keras_meta.callbacks",),
     (
         "keras_meta.calibration",
         "keras_meta.classifier_files",
@@ -67,6 +69,7 @@ RANKS = [
 # zoo are looked up when one is asked for, since the zoo stands on the library.
 UPWARDS = {("keras_meta/presets.py", "zoo")}
 TENSORFLOW_ALLOWED = (
+    "keras_meta/callbacks/resumable_training.py",
     "keras_meta/classifier_litert.py",
     "keras_meta/data/",
     "keras_meta/gradient_terms.py",
@@ -90,6 +93,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/saved_model.py",
     "keras_meta/models/task_loop.py",
     "keras_meta/threads.py",
+    "keras_meta/workers.py",
 )
 MODULES = sorted(
     path.relative_to(ROOT)
@@ -223,6 +227,7 @@ def public_objects():
         keras_meta,
         keras_meta.allocator,
         keras_meta.calibration,
+        keras_meta.callbacks,
         keras_meta.data,
         keras_meta.distances,
         keras_meta.encoders,
