@@ -41,6 +41,12 @@ def add_flags(command):
         action="store_true",
         help="write TensorBoard logs to the run folder",
     )
+    _add_saves(command)
+    _add_devices(command)
+
+
+def _add_saves(command):
+    """Flags of when a run is saved within an epoch."""
     command.add_argument(
         "--save-steps",
         type=int,
@@ -53,6 +59,10 @@ def add_flags(command):
         metavar="M",
         help="save every M minutes too",
     )
+
+
+def _add_devices(command):
+    """Flags of several GPUs and machines; see `zoo.devices`."""
     command.add_argument(
         "--strategy",
         choices=("mirrored",),
