@@ -147,7 +147,7 @@ class ResumableTraining(keras.callbacks.Callback):
                     f"Received: {name}={value!r} where the run has "
                     f"{saved.get(name)!r}"
                 )
-        return {**state, **saved}
+        return {**notes, **state, **saved}
 
     @property
     def episodes(self):
