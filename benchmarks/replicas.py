@@ -14,6 +14,7 @@ import math
 import multiprocessing
 import os
 import socket
+import threading
 
 from benchmarks import workers
 
@@ -149,9 +150,16 @@ def _clusters():
 def _step_for_ever(*arguments):
     """The second worker: it makes a step whenever the first makes one."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     step = build(*arguments)
     while True:
         step.run()
+
+
+def _end_with_parent():
+    """Ends this process with the first worker, even if that is killed."""
+    multiprocessing.parent_process().join()
+    os._exit(0)
 
 
 def _model_and_batches(case, filters, strategy):
