@@ -42,6 +42,7 @@ benchmarks: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.memory_family
 	$(RUN) -m benchmarks.meta_network
 	$(RUN) -m benchmarks.meta_lstm
+	$(RUN) -m benchmarks.replicas
 	$(RUN) -m benchmarks.drawings
 
 $(VENV)/bin/python:

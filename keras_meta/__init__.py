@@ -14,6 +14,7 @@ if keras.backend.backend() != "tensorflow":
 from keras_meta import (
     allocator,
     calibration,
+    callbacks,
     data,
     distances,
     encoders,

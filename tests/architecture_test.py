@@ -35,6 +35,7 @@ RANKS = [
         "keras_meta.ruled_lines",
         "keras_meta.strokes",
         "keras_meta.threads",
+        "keras_meta.workers",
     ),
     ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),
     (
@@ -53,6 +54,7 @@ RANKS = [
     # Presets are of Keras models of any kind.
     ("keras_meta.encoders", "keras_meta.presets"),
     ("keras_meta.models",),
+    ("keras_meta.callbacks",),
     (
         "keras_meta.calibration",
         "keras_meta.classifier_files",
@@ -69,6 +71,7 @@ RANKS = [
 # zoo are looked up when one is asked for, since the zoo stands on the library.
 UPWARDS = {("keras_meta/zoo_package.py", "zoo")}
 TENSORFLOW_ALLOWED = (
+    "keras_meta/callbacks/resumable_training.py",
     "keras_meta/classifier_litert.py",
     "keras_meta/data/",
     "keras_meta/gradient_terms.py",
@@ -94,6 +97,7 @@ TENSORFLOW_ALLOWED = (
     "keras_meta/models/task_loop.py",
     "keras_meta/threads.py",
     "keras_meta/typing.py",
+    "keras_meta/workers.py",
 )
 MODULES = sorted(
     path.relative_to(ROOT)
@@ -244,6 +248,7 @@ def public_objects():
         keras_meta,
         keras_meta.allocator,
         keras_meta.calibration,
+        keras_meta.callbacks,
         keras_meta.data,
         keras_meta.distances,
         keras_meta.encoders,

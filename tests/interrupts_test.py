@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
+from keras_meta.callbacks import ResumableTraining, checkpoint
 from zoo import __main__ as command_line
-from zoo import flags, interrupts, run_folder, train
+from zoo import flags, interrupts
 
 NAME = "reptile_sinusoid"
 
@@ -27,14 +28,14 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 def stop_after(monkeypatch, number, epochs):
     """Sends a signal to this process when so many epochs have been saved."""
-    whole = train.SaveEpoch.on_epoch_end
+    whole = ResumableTraining.on_epoch_end
 
     def stops(self, epoch, logs=None):
         if epoch == epochs:
             os.kill(os.getpid(), number)
         whole(self, epoch, logs)
 
-    monkeypatch.setattr(train.SaveEpoch, "on_epoch_end", stops)
+    monkeypatch.setattr(ResumableTraining, "on_epoch_end", stops)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_an_interrupted_training_says_how_it_goes_on(
     assert command_line.main(again) == 0
     options = flags.parser(command_line.COMMANDS).parse_args(again)
     folder = options.run_dir or f"runs/{NAME}"
-    state = run_folder.read_state(pathlib.Path(folder))
+    state = checkpoint.read_state(pathlib.Path(folder))
     assert state["epochs"] == len(state["history"]["loss"]) == 2
 
 
@@ -78,9 +79,26 @@ def test_nothing_can_be_resumed_before_the_first_checkpoint(
     assert "nothing to resume" in err and "--resume" not in err
 
 
+def test_a_lost_worker_says_how_it_goes_on():
+    parser = flags.parser(command_line.COMMANDS)
+    options = parser.parse_args(["train", NAME, "--workers", "a:1,b:1"])
+    message = "lost worker 1.\nOn this machine: keras-meta train .* --resume$"
+    with pytest.raises(ConnectionError, match=message):
+        with interrupts.told_how_to_resume(options, pathlib.Path("run")):
+            raise ConnectionError("lost worker 1.")
+    # A reader that has gone is no worker.
+    with pytest.raises(BrokenPipeError):
+        with interrupts.told_how_to_resume(options, pathlib.Path("run")):
+            raise BrokenPipeError
+
+
 def test_the_line_repeats_every_flag_of_train():
     parser = flags.parser(command_line.COMMANDS)
-    words = "train a --run-dir b --output c --steps 4 --seed 0 --tensorboard"
+    words = (
+        "train a --run-dir b --output c --steps 4 --seed 0 --tensorboard "
+        "--save-steps 3 --save-minutes 2.5 --strategy mirrored "
+        "--workers a:1,b:1 --index 0"
+    )
     for given in (words, words + " --resume"):
         line = interrupts.resume_line(parser.parse_args(given.split()))
         assert line == f"keras-meta {words} --resume"

@@ -31,6 +31,7 @@ FILES = {
     "presets_benchmark_test",
     "progress_test",
     "replicated_fit_test",
+    "resumable_training_test",
     "run_folder_test",
     "serving_benchmark_test",
     "startup_lines_test",
@@ -178,6 +179,9 @@ TESTS = {
     "readme_test": {
         "test_the_blocks_run_one_after_another_in_one_session",
     },
+    "replicas_benchmark_test": {
+        "test_it_times_replicas_and_workers",
+    },
     "reptile_test": {
         "test_tasks_start_from_the_same_moments_and_store_their_mean",
     },
@@ -189,6 +193,9 @@ TESTS = {
     },
     "threads_test": {
         "test_threads_are_set_before_the_first_operation",
+    },
+    "worker_batches_test": {
+        "test_the_part_of_a_worker_is_its_shard",
     },
     "zoo_test": {
         "test_a_stored_task_gives_the_stored_output",

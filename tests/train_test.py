@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import keras_meta as km
 import zoo
+from keras_meta.callbacks import ResumableTraining, checkpoint
 from zoo import cards, datasets, evaluate, recipes, streams, train
 from zoo.recipes.omniglot import DRAWING
 
@@ -58,7 +60,7 @@ class Interrupt(Exception):
 
 def interrupted(recipe, folder, monkeypatch, epochs):
     """Runs until after so many epochs, then dies."""
-    whole = train.SaveEpoch.on_epoch_end
+    whole = ResumableTraining.on_epoch_end
 
     def dies(self, epoch, logs=None):
         if epoch == epochs:
@@ -66,7 +68,7 @@ def interrupted(recipe, folder, monkeypatch, epochs):
         whole(self, epoch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.SaveEpoch, "on_epoch_end", dies)
+        patch.setattr(ResumableTraining, "on_epoch_end", dies)
         with pytest.raises(Interrupt):
             train.train(recipe, folder, verbose=0)
 
@@ -84,6 +86,63 @@ def test_a_resumed_run_ends_like_an_unbroken_one(recipe, tmp_path, monkeypatch):
     )
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_run_that_is_saved_within_an_epoch_changes_not_a_bit(
+    recipe, tmp_path, monkeypatch
+):
+    whole, state = train.train(recipe, tmp_path / "whole", verbose=0)
+    write = checkpoint.write
+
+    def dies(*arguments):
+        write(*arguments)
+        if arguments[2]["steps"] == 1 and arguments[2]["epochs"] == 1:
+            raise Interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", dies)
+        with pytest.raises(Interrupt):
+            train.train(recipe, tmp_path / "run", verbose=0, save_steps=1)
+    again, resumed = train.train(recipe, tmp_path / "run", True, verbose=0)
+    assert state["history"] == resumed["history"]
+    assert resumed["episodes"] == recipe.steps * recipe.tasks
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_without_a_counter_goes_on(recipe, tmp_path, monkeypatch):
+    """An older version wrote none, and saved after whole epochs alone."""
+    whole, _ = train.train(recipe, tmp_path / "whole", verbose=0)
+    interrupted(recipe, tmp_path / "run", monkeypatch, epochs=1)
+    file = tmp_path / "run" / checkpoint.CHECKPOINT
+    state = checkpoint.read_state(tmp_path / "run")
+    old = {k: v for k, v in state.items() if k not in ("episodes", "steps")}
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            if name == checkpoint.STATE:
+                data = json.dumps(old)
+            archive.writestr(name, data)
+    again, _ = train.train(recipe, tmp_path / "run", True, verbose=0)
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_replicas_share_the_tasks_of_a_step(recipe, tmp_path, strategy):
+    alone, state = train.train(recipe, tmp_path / "alone", verbose=0)
+    shared, same = train.train(
+        recipe, tmp_path / "shared", verbose=0, strategy=strategy
+    )
+    np.testing.assert_allclose(
+        same["history"]["loss"], state["history"]["loss"], rtol=1e-4
+    )
+    for a, b in zip(alone.get_weights(), shared.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    odd = dataclasses.replace(recipe, tasks=3)
+    with pytest.raises(ValueError, match="3 tasks, which 2 replicas cannot"):
+        train.train(odd, tmp_path / "odd", strategy=strategy)
+    assert not (tmp_path / "odd").exists()
 
 
 def test_tensorboard_logs_are_written_on_request(recipe, tmp_path):

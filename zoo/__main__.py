@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 import zoo
-from zoo import evaluation_flags, flags, interrupts
+from zoo import evaluation_flags, flags, interrupts, run_folder
 from zoo.startup_lines import filter_startup_lines
 
 # The commands import what brings in TensorFlow when they have checked what can
@@ -101,21 +101,38 @@ def show_command(options):
 
 def train_command(options):
     """Trains a recipe and writes the preset."""
-    from zoo import recipes
+    from zoo import devices, recipes
 
     recipes.check_name(options.name)
+    devices.check(options)
+    index, workers = devices.worker(options)
     run_dir = options.run_dir or pathlib.Path("runs") / options.name
     output = options.output or run_dir / "preset"
     with interrupts.told_how_to_resume(options, run_dir):
+        if index == 0:
+            # Not at the end of the training, when it would be too late.
+            run_folder.check_writable(output)
         filter_startup_lines()
         from zoo import train
 
         recipe = _recipe(options)
         _prepare_process(recipe)
+        strategy = devices.strategy(options)
         model, state = train.train(
-            recipe, run_dir, options.resume, options.tensorboard
+            recipe,
+            run_dir,
+            options.resume,
+            options.tensorboard,
+            strategy=strategy,
+            save_steps=options.save_steps,
+            save_minutes=options.save_minutes,
         )
-        train.write_preset(recipe, model, state, output)
+        if index == 0:
+            train.write_preset(recipe, model, state, output)
+        devices.wait_for_all(strategy)
+    if index > 0:
+        print(f"Worker {index} of {workers} has ended; worker 0 writes.")
+        return
     print(f"Trained: {output}\nMeasure it: keras-meta evaluate {output}")
 
 

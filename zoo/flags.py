@@ -4,7 +4,7 @@ import argparse
 import math
 import pathlib
 
-from zoo import completion, server_flags
+from zoo import completion, server_flags, training_flags
 from zoo.version import version
 
 DESCRIPTION = """\
@@ -63,6 +63,7 @@ RANGES = {
     "episodes": (1, math.inf),
     "inner_steps": (0, math.inf),
     "steps": (1, math.inf),
+    "save_steps": (1, math.inf),
     "top": (1, math.inf),
     **server_flags.RANGES,
     # Keras and NumPy take no others.
@@ -136,6 +137,12 @@ def check_ranges(options):
                 f"`{name}` (`{spelled([name])}`) must be {wanted}. "
                 f"Received: {name}={number}"
             )
+    minutes = getattr(options, "save_minutes", None)
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ValueError(
+            "`save_minutes` (`--save-minutes`) must be a positive number. "
+            f"Received: save_minutes={minutes}"
+        )
     share = getattr(options, "unknown", None)
     if share is not None and not 0 < share < 1:
         raise ValueError(
@@ -155,41 +162,6 @@ def _list(command):
 
 def _show(command):
     command.add_argument("name", metavar="NAME")
-
-
-def _train(command):
-    command.add_argument("name", metavar="NAME", help="a recipe (see list)")
-    command.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue a stopped run from its last epoch",
-    )
-    command.add_argument(
-        "--run-dir",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="where checkpoints go (default: runs/NAME)",
-    )
-    command.add_argument(
-        "--output",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="where the preset goes (default: preset in the run folder)",
-    )
-    command.add_argument(
-        "--steps",
-        type=int,
-        metavar="N",
-        help="instead of the recipe's; rounded up to whole epochs",
-    )
-    command.add_argument(
-        "--seed", type=int, metavar="N", help="instead of the recipe's"
-    )
-    command.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="write TensorBoard logs to the run folder",
-    )
 
 
 def _evaluate(command):
@@ -368,7 +340,7 @@ def _choice_of_episodes(command):
 COMMANDS = {
     "list": ("list the presets and recipes of the zoo", _list),
     "show": ("print the card of a preset", _show),
-    "train": ("train a recipe, with checkpoints", _train),
+    "train": ("train a recipe, with checkpoints", training_flags.add_flags),
     "evaluate": (
         "measure a model: by default all measurements of its recipe, with "
         "any of the flags that one",

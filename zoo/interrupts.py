@@ -29,6 +29,7 @@ def told_how_to_resume(options, run_dir):
 
     Raises:
         KeyboardInterrupt: For an interrupt in the block, with that text.
+        ConnectionError: For a lost worker, likewise.
         Terminated: The same for SIGTERM.
     """
     with _sigterm_raises():
@@ -42,6 +43,12 @@ def told_how_to_resume(options, run_dir):
             if run_folder.holds_run(run_dir):
                 text = f"{word}; continue with\n{resume_line(options)}"
             raise type(stop)(text) from None
+        except BrokenPipeError:
+            # Nobody reads what is printed: no worker is lost.
+            raise
+        except ConnectionError as error:
+            text = f"{error}\nOn this machine: {resume_line(options)}"
+            raise ConnectionError(text) from error
 
 
 @contextlib.contextmanager

@@ -1,16 +1,18 @@
-"""The folder of a training run: its files, its lock, and its checkpoints."""
+"""The folder of a training run: what it holds, and its lock."""
 
 import contextlib
 import json
 import os
 import pathlib
 import socket
+import tempfile
 import time
-import zipfile
 
 from zoo import leftovers
 
+# As `keras_meta.callbacks` calls them, whose import brings in TensorFlow.
 CHECKPOINT = "checkpoint.keras"
+BEST = "best.keras"
 STATE = "state.json"
 LOCK = "run.lock"
 # Seconds after which a lock that names no process was not just being written.
@@ -22,67 +24,22 @@ def holds_run(folder):
     return (pathlib.Path(folder) / CHECKPOINT).is_file()
 
 
-def save(folder, model, state):
-    """Saves a model with its optimizer, and the state of its training.
-
-    A `.keras` file is a zip archive. The state is one of its members, so that
-    both are replaced at once, whenever the process is killed; `state.json` is
-    a copy for people.
+def check_writable(folder):
+    """Tries to write where a folder is, or would be made.
 
     Args:
-        folder: `pathlib.Path` of the run.
-        model: The compiled model.
-        state: Dict that JSON can hold.
-    """
-    _, part_name = leftovers.part_names(CHECKPOINT)
-    part = folder / part_name
-    model.save(part)
-    with zipfile.ZipFile(part, "a") as archive:
-        archive.writestr(STATE, json.dumps(state))
-    os.replace(part, folder / CHECKPOINT)
-    write_state(folder, state)
-
-
-def write_state(folder, state):
-    """Writes the copy of the state that people can read."""
-    from keras_meta import presets
-
-    presets.write_json(folder / STATE, state)
-
-
-def load_model(folder):
-    """The compiled model of a run's checkpoint.
+        folder: `pathlib.Path`.
 
     Raises:
-        ValueError: If it is damaged; the file is named.
+        OSError: If that fails; the folder is named.
     """
-    import keras
-
-    # What it raises depends on where it broke.
+    above = (folder, *folder.absolute().parents)
     try:
-        return keras.saving.load_model(folder / CHECKPOINT)
-    except Exception as error:
-        raise ValueError(
-            f"{str(folder / CHECKPOINT)!r} is damaged: it must be a "
-            f"checkpoint of `train`. Received: {error}"
-        ) from error
-
-
-def read_state(folder):
-    """The state that belongs to the checkpoint of a run.
-
-    Raises:
-        ValueError: If the checkpoint holds none.
-    """
-    try:
-        with zipfile.ZipFile(folder / CHECKPOINT) as archive:
-            return json.loads(archive.read(STATE))
-    # What a damaged archive raises depends on where it broke.
-    except Exception as error:
-        raise ValueError(
-            f"{str(folder / CHECKPOINT)!r} must be a checkpoint of `train` "
-            "that holds the state of its training; name another folder with "
-            f"--run-dir. Received: {error}"
+        with tempfile.TemporaryFile(dir=next(p for p in above if p.exists())):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{str(folder)!r} must be a folder that can be written: {error}"
         ) from error
 
 
@@ -97,7 +54,9 @@ def locked(folder):
 
     Raises:
         ValueError: If another run uses the folder; it is named.
+        OSError: If the folder cannot be written.
     """
+    check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     owner = {
@@ -108,7 +67,7 @@ def locked(folder):
     }
     _take(path, json.dumps(owner))
     try:
-        leftovers.remove(folder, (CHECKPOINT, STATE, LOCK))
+        leftovers.remove(folder, (CHECKPOINT, BEST, STATE, LOCK))
         yield
     finally:
         path.unlink(missing_ok=True)

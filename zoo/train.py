@@ -4,33 +4,48 @@ import importlib.util
 import itertools
 import os
 import pathlib
-import time
 
 import keras
+import tensorflow as tf
 
 import zoo
-from keras_meta import pretrained_weights
+from keras_meta import presets, pretrained_weights
+from keras_meta.callbacks import ResumableTraining, checkpoint
+from keras_meta.data import worker_batches
 from keras_meta.task_examples import build
+from keras_meta.workers import this_worker
 from zoo import preset_folder, run_folder
 from zoo.model_digest import model_digest
 from zoo.recipes.recipe import LOSSES, OPTIMIZERS
+from zoo.wording import count
 
 
-def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
+def train(
+    recipe,
+    run_dir,
+    resume=False,
+    tensorboard=False,
+    verbose="auto",
+    strategy=None,
+    save_steps=None,
+    save_minutes=None,
+):
     """Trains the model of a recipe.
 
-    After every epoch the run folder holds the model with its optimizer, the
-    number of epochs, the seconds spent and the history (`checkpoint.keras`;
-    `state.json` repeats all but the model). Episode `i` depends on the
-    recipe's seed and `i` alone, so a resumed run sees the episodes that an
-    unbroken one sees.
+    `keras_meta.callbacks.ResumableTraining` keeps the run in its folder, after
+    every epoch and, if asked, within one. Episode `i` depends on the recipe's
+    seed and `i` alone, so a resumed run sees the episodes that an unbroken one
+    sees. Of several workers each draws its own, and the first one writes.
 
     Args:
         recipe: A `zoo.recipes.Recipe`.
-        run_dir: Folder of the run.
+        run_dir: Folder of the run; all workers see it.
         resume: Whether to continue the run found there.
         tensorboard: Whether to write TensorBoard logs to the folder.
         verbose: As for `keras.Model.fit`.
+        strategy: A `tf.distribute.Strategy`; TensorFlow's default one if it
+            is None.
+        save_steps, save_minutes: As for `ResumableTraining`.
 
     Returns:
         `(model, state)`: the trained model and the dict of `state.json`.
@@ -39,39 +54,61 @@ def train(recipe, run_dir, resume=False, tensorboard=False, verbose="auto"):
         ValueError: If another process trains in the folder, or it holds a
             run and `resume` is not set, or the run was made with another
             recipe or model, or `start` names a preset of which no layer
-            fits.
+            fits, or the tasks of a step do not divide among the replicas.
+        OSError: If the folder cannot be written, or a save fails.
+        ConnectionError: If another worker is lost; it is named.
     """
     run_dir = pathlib.Path(run_dir)
+    strategy = strategy or tf.distribute.get_strategy()
+    _check_replicas(recipe, strategy.num_replicas_in_sync)
+    if not this_worker(strategy).is_chief:
+        return _trained(
+            recipe, run_dir, True, strategy, [], 0, save_steps, save_minutes
+        )
     with run_folder.locked(run_dir):
-        model, state = _begun(recipe, run_dir, resume)
-        if state["epochs"] < _epochs(recipe):
-            _fit(recipe, model, state, run_dir, tensorboard, verbose)
-    return model, state
+        callbacks = []
+        if tensorboard:
+            callbacks.append(_tensorboard(run_dir / "tensorboard"))
+        model, state = _trained(
+            recipe,
+            run_dir,
+            resume,
+            strategy,
+            callbacks,
+            verbose,
+            save_steps,
+            save_minutes,
+        )
+        if not recipe.weights_from:
+            # The copy of a run that was killed may be one save behind.
+            presets.write_json(run_dir / run_folder.STATE, state)
+        return model, state
 
 
-def _begun(recipe, run_dir, resume):
-    """The compiled model and the state with which a training begins."""
-    if run_folder.holds_run(run_dir):
-        if not resume:
-            raise ValueError(
-                f"{str(run_dir)!r} holds a run already: continue it with "
-                "--resume, or name another folder with --run-dir."
-            )
-        return _resumed(recipe, run_dir)
-    model = untrained_model(recipe)
-    state = {
-        "recipe": recipe.record(),
-        "model": model_digest(model),
-        "epochs": 0,
-        "seconds": 0.0,
-        "history": {},
-    }
+def _trained(recipe, run_dir, resume, strategy, callbacks, verbose, *saves):
+    """What `train` returns; the folder is this process' own, or a worker's."""
+    holds_run = run_folder.holds_run(run_dir)
+    if holds_run and not resume:
+        raise ValueError(
+            f"{str(run_dir)!r} holds a run already: continue it with "
+            "--resume, or name another folder with --run-dir."
+        )
+    with strategy.scope():
+        model = untrained_model(recipe)
+    notes = {"recipe": recipe.record(), "model": model_digest(model)}
+    if holds_run:
+        _check_run(run_dir, notes)
+    run = ResumableTraining(run_dir, recipe.tasks, *saves, notes=notes)
     if recipe.weights_from:
         build(model, model.preprocessing.shape)
         pretrained_weights.load_parts(model, recipe.weights_from)
+    elif run.state["epochs"] >= _epochs(recipe):
+        model = checkpoint.load_model(run_dir)
     else:
-        compile_model(model, recipe)
-    return model, state
+        with strategy.scope():
+            compile_model(model, recipe, begins=not holds_run)
+        _fit(recipe, model, run, strategy, callbacks, verbose)
+    return model, run.state
 
 
 def _epochs(recipe):
@@ -79,46 +116,47 @@ def _epochs(recipe):
     return -(-recipe.steps // recipe.epoch_steps)
 
 
-def _fit(recipe, model, state, run_dir, tensorboard, verbose):
-    """Trains the epochs that are left; the state is kept up to date."""
-    done = state["epochs"] * recipe.epoch_steps * recipe.tasks
+def _check_replicas(recipe, replicas):
+    """Raises a ValueError if replicas cannot share the tasks of a step."""
+    if recipe.tasks % replicas:
+        raise ValueError(
+            f"A step of {recipe.name} has {count(recipe.tasks, 'task')}, which "
+            f"{replicas} replicas cannot share alike: use a number of devices "
+            f"that divides {recipe.tasks}."
+        )
+
+
+def _fit(recipe, model, run, strategy, callbacks, verbose):
+    """Trains the epochs that are left."""
+    # A version that saved at the end of epochs alone did not count.
+    done = run.episodes or (
+        run.state["epochs"] * recipe.epoch_steps * recipe.tasks
+    )
     elements = recipe.stream.elements(recipe.seed, done, recipe.augmentation)
-    callbacks = [SaveEpoch(run_dir, state)]
-    if tensorboard:
-        callbacks.append(_tensorboard(run_dir / "tensorboard"))
+    batches = worker_batches(elements, recipe.tasks, strategy)
     model.fit(
-        elements.batch(recipe.tasks, drop_remainder=True).prefetch(8),
+        batches,
         steps_per_epoch=recipe.epoch_steps,
-        initial_epoch=state["epochs"],
         epochs=_epochs(recipe),
-        callbacks=callbacks,
+        callbacks=[run, *callbacks],
         verbose=verbose,
-        # Keras warns that it shuffles no data set.
-        shuffle=False,
     )
 
 
-def _resumed(recipe, run_dir):
-    """The model and the state of a stopped run.
-
-    Raises:
-        ValueError: If the run was made with another recipe or model.
-    """
-    state = run_folder.read_state(run_dir)
-    if state["recipe"] != recipe.record():
+def _check_run(run_dir, notes):
+    """Raises a ValueError if a run was made with another recipe or model."""
+    state = checkpoint.read_state(run_dir)
+    if state["recipe"] != notes["recipe"]:
         raise ValueError(
             f"The run in {str(run_dir)!r} was made with another recipe of "
             "this name; name another folder with --run-dir."
         )
     # An older version of the zoo wrote no digest.
-    if state.get("model") != model_digest(untrained_model(recipe)):
+    if state.get("model") != notes["model"]:
         raise ValueError(
             f"The run in {str(run_dir)!r} was made with another model than "
             "the recipe's; name another folder with --run-dir."
         )
-    # The copy of a run that was killed may be one epoch behind.
-    run_folder.write_state(run_dir, state)
-    return run_folder.load_model(run_dir), state
 
 
 def _tensorboard(folder):
@@ -142,29 +180,33 @@ def untrained_model(recipe):
     return recipe.model()
 
 
-def compile_model(model, recipe):
+def compile_model(model, recipe, begins=True):
     """Gives a model its first weights, optimizer, loss and metrics.
 
     Args:
         model: The untrained model of the recipe.
         recipe: A `zoo.recipes.Recipe`.
+        begins: Whether its training begins; one that goes on has weights.
 
     Raises:
         ValueError: If no layer of the preset `start` fits the model.
     """
-    if recipe.start:
+    if recipe.start and begins:
         _start_from(model, recipe.start)
     optimizer = getattr(keras.optimizers, OPTIMIZERS[recipe.optimizer])
     name, arguments = LOSSES[recipe.loss]
     loss = keras.saving.get_registered_object(name) or getattr(
         keras.losses, name
     )
-    stream = recipe.stream
+    stream, steps = recipe.stream, 1
+    # Keras cannot run several steps in one go on several workers.
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        steps = stream.steps_per_execution(recipe.epoch_steps)
     model.compile(
         optimizer(schedule(recipe), global_clipnorm=recipe.clip_norm),
         loss(**arguments),
         weighted_metrics=stream.training_metrics(),
-        steps_per_execution=stream.steps_per_execution(recipe.epoch_steps),
+        steps_per_execution=steps,
         # Keras' own choice uses XLA on GPUs only.
         jit_compile=recipe.jit_compile or "auto",
     )
@@ -233,24 +275,6 @@ def schedule(recipe):
     return keras.optimizers.schedules.CosineDecayRestarts(
         recipe.learning_rate, recipe.steps / cycles, t_mul=0.5, m_mul=0.5
     )
-
-
-class SaveEpoch(keras.callbacks.Callback):
-    """Saves model and state after each epoch."""
-
-    def __init__(self, run_dir, state):
-        super().__init__()
-        self.run_dir, self.state = run_dir, state
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.state["epochs"] = epoch + 1
-        self.state["seconds"] += time.monotonic() - self.began
-        for key, value in (logs or {}).items():
-            self.state["history"].setdefault(key, []).append(float(value))
-        run_folder.save(self.run_dir, self.model, self.state)
 
 
 def write_preset(recipe, model, state, directory):

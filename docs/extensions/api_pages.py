@@ -24,6 +24,7 @@ MODULES = (
     "keras_meta.metrics",
     "keras_meta.ops",
     "keras_meta.batch_statistics",
+    "keras_meta.callbacks",
     "keras_meta.calibration",
     "keras_meta.plots",
     "keras_meta.presets",

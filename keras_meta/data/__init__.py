@@ -15,4 +15,5 @@ from keras_meta.data.rotations import rotations_as_classes
 from keras_meta.data.sequences import sequence_dataset
 from keras_meta.data.sinusoids import sinusoid_dataset
 from keras_meta.data.tfds_classes import load_tfds
+from keras_meta.data.worker_batches import worker_batches
 from keras_meta.data.zero_shot import zero_shot_dataset

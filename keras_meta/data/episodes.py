@@ -5,13 +5,13 @@ import tensorflow as tf
 
 from keras_meta.checks import check_integer
 from keras_meta.data.class_table import (
-    PARALLEL_CALLS,
     ClassTable,
     draw_rows,
     fold_seed,
 )
 from keras_meta.data.examples import read_examples, row_taker
 from keras_meta.data.labels import label_array
+from keras_meta.data.numbered_tasks import numbered_tasks
 from keras_meta.typing import Augmentation, Examples, Labels
 
 
@@ -116,8 +116,7 @@ def episode_dataset(
             return episode, query_y, weight[support:]
         return episode, query_y
 
-    indices = tf.data.Dataset.counter(start)
-    return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
+    return numbered_tasks(draw, start)
 
 
 def label_groups(labels: Labels) -> np.ndarray:

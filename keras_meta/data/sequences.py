@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from keras_meta.checks import check_choice, check_integer
 from keras_meta.data.class_table import (
-    PARALLEL_CALLS,
     ClassTable,
     draw_rows,
     fold_seed,
 )
 from keras_meta.data.examples import read_examples, row_taker
+from keras_meta.data.numbered_tasks import numbered_tasks
 from keras_meta.sequence_losses import ENCODINGS, LETTERS
 from keras_meta.typing import Augmentation, Examples, Labels, Tensor, TensorLike
 
@@ -122,8 +122,7 @@ def sequence_dataset(
         }
         return sequence, target
 
-    indices = tf.data.Dataset.counter(start)
-    return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
+    return numbered_tasks(draw, start)
 
 
 def previous_labels(target: TensorLike) -> Tensor:

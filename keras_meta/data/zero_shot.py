@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 from keras_meta.arrays import as_array, as_numbers
 from keras_meta.checks import check_integer
 from keras_meta.data.class_table import (
-    PARALLEL_CALLS,
     ClassTable,
     draw_rows,
     fold_seed,
 )
 from keras_meta.data.examples import read_examples, row_taker
+from keras_meta.data.numbered_tasks import numbered_tasks
 from keras_meta.typing import Augmentation, Examples, Labels
 
 
@@ -108,8 +108,7 @@ def zero_shot_dataset(
         }
         return episode, tf.one_hot(positions, way)
 
-    indices = tf.data.Dataset.counter(start)
-    return indices.map(draw, num_parallel_calls=PARALLEL_CALLS)
+    return numbered_tasks(draw, start)
 
 
 def _check_sizes(table, queries):

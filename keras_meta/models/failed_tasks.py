@@ -67,6 +67,12 @@ class FailedTasks(keras.metrics.Metric):
             tf.reduce_sum(failed * tf.cast(position, "float32"))
         )
 
+    def save_own_variables(self, store):
+        """Saves nothing: they tell of one step."""
+
+    def load_own_variables(self, store):
+        """Loads nothing, also not what an older version saved."""
+
     def result(self) -> Tensor:
         # A variable of several replicas is their sum once it is a tensor.
         return {

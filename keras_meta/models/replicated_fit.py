@@ -9,6 +9,11 @@ import keras
 import tensorflow as tf
 
 from keras_meta.typing import Tensor
+from keras_meta.workers import lost_ones_named
+
+# What `fit` takes as a stream of batches.
+STREAMS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,8 +58,9 @@ class ReplicatedFit(keras.Model):
 
         Args:
             x: A `tf.data.Dataset` of `(episode, query_y)`, batched; under a
-                `tf.distribute` strategy with `drop_remainder=True`. One
-                without end needs `steps_per_epoch`.
+                `tf.distribute` strategy with `drop_remainder=True`, or what
+                `keras_meta.data.worker_batches` returns. One without end
+                needs `steps_per_epoch`.
             y: Targets, if `x` is a dict of arrays.
             *args, **kwargs: As for `keras.Model.fit`.
 
@@ -62,22 +68,27 @@ class ReplicatedFit(keras.Model):
             `keras.callbacks.History`.
 
         Raises:
+            ConnectionError: If another worker is lost; it is named.
             ValueError: If a data set does not end and its steps are not
                 given, if tasks do not divide among the replicas, or if
                 episodes have no queries.
         """
         dataset = arguments.get("x")
-        if isinstance(dataset, tf.data.Dataset):
+        if isinstance(dataset, STREAMS):
             self._check_dataset("x", dataset, arguments, "steps_per_epoch")
-            self._build_for_workers(dataset)
+            if self._works_with_others():
+                self._check_steps_per_execution()
+            if self._works_with_others() or _restores(arguments):
+                self._build_from(dataset)
             # Keras warns that it cannot shuffle a data set.
             arguments.setdefault("shuffle", False)
         validation = arguments.get("validation_data")
-        if isinstance(validation, tf.data.Dataset):
+        if isinstance(validation, STREAMS):
             self._check_dataset(
                 "validation_data", validation, arguments, "validation_steps"
             )
-        return super().fit(**arguments)
+        with lost_ones_named(self.distribute_strategy):
+            return super().fit(**arguments)
 
     @with_arguments(keras.Model.evaluate)
     def evaluate(self, arguments: dict[str, Any]) -> Any:
@@ -88,13 +99,15 @@ class ReplicatedFit(keras.Model):
                 without end needs `steps`.
 
         Raises:
-            ValueError: As for `fit`.
+            ConnectionError, ValueError: As for `fit`.
         """
         dataset = arguments.get("x")
-        if isinstance(dataset, tf.data.Dataset):
+        if isinstance(dataset, STREAMS):
             self._check_dataset("x", dataset, arguments, "steps")
-            self._build_for_workers(dataset)
-        return super().evaluate(**arguments)
+            if self._works_with_others():
+                self._build_from(dataset)
+        with lost_ones_named(self.distribute_strategy):
+            return super().evaluate(**arguments)
 
     @with_arguments(keras.Model.predict)
     def predict(self, arguments: dict[str, Any]) -> Any:
@@ -135,20 +148,26 @@ class ReplicatedFit(keras.Model):
             self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy
         )
 
-    def _build_for_workers(self, dataset):
+    def _check_steps_per_execution(self):
+        """Raises a ValueError for what Keras' loop over steps cannot do."""
+        if self.steps_per_execution > 1:
+            raise ValueError(
+                "`steps_per_execution` of `compile` must be 1 with several "
+                f"workers. Received: {self.steps_per_execution}"
+            )
+
+    def _build_from(self, dataset):
         """Builds all state from the shapes of a data set's elements."""
-        if not self._works_with_others():
-            return
         batch = tf.nest.map_structure(
             lambda spec: keras.KerasTensor((None, *spec.shape[1:]), spec.dtype),
-            dataset.element_spec,
+            _element_spec(dataset),
         )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=batch)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # With several workers Keras would take the shapes from a batch that
-        # is spread over replicas, and fail; `_build_for_workers` has done it.
+        # is spread over replicas, and fail; `_build_from` has done it.
         if not self._works_with_others():
             super()._maybe_symbolic_build(iterator, data_batch)
 
@@ -157,12 +176,12 @@ class ReplicatedFit(keras.Model):
 
         Args:
             name: The argument that holds the data set.
-            dataset: `tf.data.Dataset`.
+            dataset: One of `STREAMS`.
             arguments: The arguments that were passed, by name.
             steps: The argument that bounds the data set.
         """
         _check_end(name, dataset, arguments, steps)
-        episode = dataset.element_spec
+        episode = _element_spec(dataset)
         while isinstance(episode, tuple):
             episode = episode[0]
         query_x = ()
@@ -175,7 +194,7 @@ class ReplicatedFit(keras.Model):
                 f"Received: query_x of shape {tuple(query_x)}"
             )
         replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas == 1:
+        if replicas == 1 or not isinstance(dataset, tf.data.Dataset):
             return
         tasks = tf.nest.flatten(dataset.element_spec)[0].shape[0]
         if tasks is None or tasks % replicas:
@@ -189,10 +208,32 @@ class ReplicatedFit(keras.Model):
 
 def _check_end(name, dataset, arguments, steps):
     """Raises a ValueError for a data set without end or number of steps."""
-    endless = dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    cardinality = dataset.cardinality
+    # A number where workers share the data set.
+    cardinality = cardinality() if callable(cardinality) else cardinality
+    endless = cardinality == tf.data.INFINITE_CARDINALITY
     if endless and arguments.get(steps) is None:
         raise ValueError(
             f"`{steps}` must be given for a data set without end, or the data "
             f"set must be cut with `.take(n)`. Received: {name} of infinite "
             f"cardinality and {steps}=None"
         )
+
+
+def _element_spec(dataset):
+    """The shapes of a batch: of one replica, where several share it."""
+    return tf.nest.map_structure(
+        # It has no public name.
+        lambda spec: getattr(spec, "_value_specs", (spec,))[0],
+        dataset.element_spec,
+    )
+
+
+def _restores(arguments):
+    """Whether a callback needs the weights before the first step."""
+    callbacks = keras.tree.flatten(arguments.get("callbacks") or [])
+    return any(
+        isinstance(callback, keras.callbacks.BackupAndRestore)
+        or getattr(callback, "restores_weights", False)
+        for callback in callbacks
+    )
