@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 
-import pytest
 
 from zoo import progress
 
@@ -78,13 +77,15 @@ class Terminal(io.StringIO):
         return len(text)
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    return sys.stderr
+def open_terminal(monkeypatch):
+    """Called by a test: pytest's own standard error is back after fixtures."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
 
 
-def test_items_are_counted_on_a_terminal(terminal):
+def test_items_are_counted_on_a_terminal(monkeypatch):
+    terminal = open_terminal(monkeypatch)
     assert list(progress.counted("pictures read", ["a", "b"])) == ["a", "b"]
     shown = terminal.getvalue().split("\r\x1b[K")
     assert [state.partition("] ")[2] for state in shown[1:]] == [
@@ -94,7 +95,8 @@ def test_items_are_counted_on_a_terminal(terminal):
     ]
 
 
-def test_a_long_step_says_how_long_it_takes(terminal, monkeypatch):
+def test_a_long_step_says_how_long_it_takes(monkeypatch):
+    terminal = open_terminal(monkeypatch)
     monkeypatch.setattr(progress, "PATIENCE", 0.001)
     with progress.elapsed("reading"):
         assert terminal.written.wait(timeout=60)
@@ -102,7 +104,8 @@ def test_a_long_step_says_how_long_it_takes(terminal, monkeypatch):
     assert shown[1] == "reading: 0 s" and shown[-1] == ""
 
 
-def test_a_short_step_and_a_pipe_show_nothing(terminal, monkeypatch):
+def test_a_short_step_and_a_pipe_show_nothing(monkeypatch):
+    terminal = open_terminal(monkeypatch)
     with progress.elapsed("reading"):
         pass
     assert terminal.getvalue() == ""

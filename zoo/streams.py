@@ -40,16 +40,10 @@ class LabelledStream(Stream):
         return datasets.load_split(self.dataset, self.split, self.rotations)
 
     def _names_of(self, draw):
-        """The names of the classes of the first task that `draw` draws.
+        """Names of the classes of the first task, in the order of its targets.
 
-        Tasks depend on labels and seeds alone, so the numbers of the examples
-        are drawn in place of the examples.
-
-        Args:
-            draw: Function from examples and labels to tasks.
-
-        Returns:
-            List of str in the order of the targets.
+        Tasks depend on labels and seeds alone: `draw(examples, labels)` draws
+        the numbers of the examples in their place.
         """
         import numpy as np
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import time
 import warnings
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -13,8 +14,10 @@ import tensorflow as tf
 
 from keras_meta.callbacks import checkpoint
 from keras_meta.checks import check_choice, check_integer, check_positive
+from keras_meta.typing import Path
 from keras_meta.workers import summed, this_worker
 
+Logs: TypeAlias = dict[str, Any] | None
 # How many steps of several workers pass between two looks at the clock, which
 # all of them must take together.
 CLOCK_STEPS = 10
@@ -88,14 +91,14 @@ class ResumableTraining(keras.callbacks.Callback):
 
     def __init__(
         self,
-        directory,
-        tasks,
-        save_steps=None,
-        save_minutes=None,
-        monitor=None,
-        mode="auto",
-        notes=None,
-    ):
+        directory: Path,
+        tasks: int,
+        save_steps: int | None = None,
+        save_minutes: float | None = None,
+        monitor: str | None = None,
+        mode: str = "auto",
+        notes: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.tasks = check_integer("tasks", tasks, 1)
@@ -150,11 +153,11 @@ class ResumableTraining(keras.callbacks.Callback):
         return {**notes, **state, **saved}
 
     @property
-    def episodes(self):
+    def episodes(self) -> int:
         """How many tasks the saved steps drew: where the stream goes on."""
         return self._begun()["episodes"]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         # A save may be older than what an unfinished `fit` of this callback
         # made.
         self.state = self._begun()
@@ -171,7 +174,7 @@ class ResumableTraining(keras.callbacks.Callback):
         if self._worker.is_chief:
             self._try_to_save()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.model._initial_epoch = None
         self.state["epochs"] = epoch
         if self._continued and self.state["steps"]:
@@ -181,7 +184,7 @@ class ResumableTraining(keras.callbacks.Callback):
         self._continued = False
         self._steps_saved = self._steps_looked = self.state["steps"]
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         made = batch + 1 - self.state["steps"]
         if made <= 0:
             # A step that the last run made.
@@ -191,14 +194,14 @@ class ResumableTraining(keras.callbacks.Callback):
         if self._is_due():
             self._save(_metric_values(self.model))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.state["epochs"], self.state["steps"] = epoch + 1, 0
         for name, value in (logs or {}).items():
             values = self.state["history"].setdefault(name, [])
             values.append(float(value))
         self._save(logs=logs or {})
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         self.model._initial_epoch = None
         if self._keeper and self._worker.is_chief and logs:
             if self.state["best"] is None:

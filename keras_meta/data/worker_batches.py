@@ -9,7 +9,11 @@ from keras_meta.workers import this_worker
 AHEAD = 8
 
 
-def worker_batches(elements, tasks, strategy=None):
+def worker_batches(
+    elements: tf.data.Dataset,
+    tasks: int,
+    strategy: tf.distribute.Strategy | None = None,
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Batches tasks so that each worker draws its own ones alone.
 
     Task `i` of the stream is that of worker `i mod workers`. A step sees the

@@ -13,12 +13,8 @@ from keras_meta.batch_statistics import (
     with_moments,
 )
 from keras_meta.checks import check_integer
-from keras_meta.models.functional import (
-    check_adapted_network,
-    numbered,
-    run,
-    spec_of,
-)
+from keras_meta.models import functional
+from keras_meta.models.functional import numbered, run, spec_of
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
@@ -87,7 +83,9 @@ class GradientBasedModel(OuterLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(statistics=statistics, **kwargs)
-        self.network = check_adapted_network(self.network_argument, network)
+        self.network = functional.check_adapted_network(
+            self.network_argument, network
+        )
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 
