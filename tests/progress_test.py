@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 
-
 from zoo import progress
 
 NAME = "prototypical_network_glyphs"

@@ -14,7 +14,7 @@ from keras_meta.batch_statistics import (
 )
 from keras_meta.checks import check_integer
 from keras_meta.models import functional
-from keras_meta.models.functional import numbered, run, spec_of
+from keras_meta.models.functional import numbered, spec_of
 from keras_meta.models.outer_loop import OuterLoop
 from keras_meta.models.task_loop import map_tasks, map_tensors
 from keras_meta.ops import at_least_float32, wide
@@ -36,8 +36,8 @@ class GradientBasedModel(OuterLoop):
 
     - `learned_variables` are what the outer loop learns: the network's
       weights first, then a method's own (learned rates, say);
-    - `adapted_positions` says which weights of the network the inner loop
-      adapts; the others stay as they are and are not part of the task;
+    - `adapted_positions` are the weights of the network that the inner loop
+      adapts; the others are not part of the task;
     - `kept_state` names non-trainable weights whose value after the inner
       loop belongs to the task, too (moving averages of its steps, say).
 
@@ -48,8 +48,7 @@ class GradientBasedModel(OuterLoop):
     which a subclass overrides; `task_gradient`, what the outer loop learns
     from, is the gradient of the query loss through it unless overridden.
 
-    The outer step, its memory, and what happens to a task that turns
-    non-finite: see `OuterLoop`.
+    For the outer step and tasks that turn non-finite see `OuterLoop`.
 
     Args:
         network: Keras model, examples `(batch, ...)` to outputs `(batch,
@@ -83,9 +82,8 @@ class GradientBasedModel(OuterLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(statistics=statistics, **kwargs)
-        self.network = functional.check_adapted_network(
-            self.network_argument, network
-        )
+        argument = self.network_argument
+        self.network = functional.check_adapted_network(argument, network)
         self.inner_loss = losses.get(inner_loss)
         self.evaluation_inner_steps = evaluation_inner_steps
 
@@ -154,7 +152,7 @@ class GradientBasedModel(OuterLoop):
         then: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """`functional.run` of the network with the weights of a task."""
-        return run(self.network, weights, state, x, training, then)
+        return functional.run(self.network, weights, state, x, training, then)
 
     def weight_specs(
         self, learned: list[Tensor], outputs: int
@@ -406,7 +404,7 @@ class GradientBasedModel(OuterLoop):
         own, _ = self._divided(state)
         weights = self._of_network(weights)
         with StatisticsScope("collect", owner=self) as scope:
-            run(self.network, weights, own, support_x, training)
+            functional.run(self.network, weights, own, support_x, training)
         return scope.moments
 
     def _moment_specs(self, support_x):
