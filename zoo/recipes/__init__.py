@@ -28,6 +28,7 @@ FAMILIES = (
 NAMES = (
     "prototypical_network_omniglot",
     "prototypical_network_omniglot_lake",
+    "prototypical_network_omniglot_within",
     "prototypical_network_glyphs",
     "prototypical_network_photos",
     "zero_shot_prototypical_network_glyphs",

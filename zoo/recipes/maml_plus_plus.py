@@ -17,7 +17,7 @@ from zoo.recipes.maml import (
 from zoo.recipes.papers import ANTONIOU
 from zoo.recipes.recipe import compared_with_paper
 
-STEPS = 3_000
+STEPS = 1_500
 
 
 def _model(**options):
