@@ -10,14 +10,14 @@ from zoo.recipes.gradient_based import (
 )
 from zoo.recipes.maml import (
     DISTORTED,
+    FOMAML_5WAY,
     FOMAML_20WAY,
+    MAML_5WAY,
     MAML_5WAY_RANDOM_1200,
     MAML_20WAY,
 )
 from zoo.recipes.papers import ANTONIOU
 from zoo.recipes.recipe import compared_with_paper
-
-STEPS = 1_500
 
 
 def _model(**options):
@@ -32,7 +32,7 @@ def _model(**options):
     )
 
 
-def _changes(start, characters, *changed):
+def _changes(start, steps, characters, *changed):
     """What a card says, with what all recipes of this file have in common."""
     return compared_with_paper(
         kept=(
@@ -41,8 +41,8 @@ def _changes(start, characters, *changed):
             "Adam at 0.001 with cosine decay",
         ),
         changed=(
-            f"it begins with the weights of `{start.name}`",
-            f"{STEPS:,} steps of 6 tasks of 60 queries",
+            f"its convolutions begin with the weights of `{start.name}`, its head with zeros",
+            f"{steps:,} steps of 6 tasks of 60 queries",
             *changed,
             "ten inner steps in the tests",
             "strided convolutions, batch norm with the moments of each batch and one scale and shift for all steps",
@@ -54,7 +54,7 @@ def _changes(start, characters, *changed):
     )
 
 
-def _second_order_on(characters, start):
+def _second_order_on(characters, start, steps, compared_with=()):
     return dataclasses.replace(
         MAML_20WAY,
         name=f"maml_plus_plus_omniglot_20way{characters.suffix}",
@@ -63,16 +63,21 @@ def _second_order_on(characters, start):
         model=lambda: _model(name="maml_plus_plus"),
         start=start.name,
         stream=characters.train(way=20, shot=1, queries=3),
-        steps=STEPS,
-        compared_with=(MAML_20WAY.name,),
-        changes=_changes(start, characters, "second order from the first step"),
+        steps=steps,
+        epoch_steps=100,
+        compared_with=compared_with,
+        changes=_changes(
+            start, steps, characters, "second order from the first step"
+        ),
         evaluations=characters.tests(20, "batch", 97.65, 99.33),
     )
 
 
-SECOND_ORDER = _second_order_on(BY_ALPHABET, start=MAML_20WAY)
+SECOND_ORDER = _second_order_on(
+    BY_ALPHABET, MAML_5WAY, steps=800, compared_with=(MAML_20WAY.name,)
+)
 SECOND_ORDER_RANDOM_1200 = _second_order_on(
-    RANDOM_1200, start=MAML_5WAY_RANDOM_1200
+    RANDOM_1200, MAML_5WAY_RANDOM_1200, steps=6_000
 )
 
 FIRST_ORDER = dataclasses.replace(
@@ -84,11 +89,13 @@ FIRST_ORDER = dataclasses.replace(
     model=lambda: _model(
         head_kept=True, first_order=True, name="fomaml_plus_plus"
     ),
-    start=FOMAML_20WAY.name,
+    start=FOMAML_5WAY.name,
+    steps=6_000,
     compared_with=(FOMAML_20WAY.name,),
     changes="First order. "
     + _changes(
-        FOMAML_20WAY,
+        FOMAML_5WAY,
+        6_000,
         BY_ALPHABET,
         "first order throughout",
         "each task begins with a head of zeros, which the outer loop does not learn",
