@@ -13,7 +13,7 @@ from PIL import Image
 
 import keras_meta as km
 from keras_meta import classifier_files, presets
-from zoo import run_folder
+from keras_meta.callbacks import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def test_a_name_that_is_too_long_is_no_file(tmp_path):
 
 @pytest.mark.parametrize("state", [b"{", b"\xff", b"[" * 100_000, None])
 def test_a_damaged_checkpoint_is_named(tmp_path, state):
-    path = tmp_path / run_folder.CHECKPOINT
+    path = tmp_path / checkpoint.CHECKPOINT
     path.write_bytes(np.random.default_rng(0).bytes(99))
     if state is not None:
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(run_folder.STATE, state)
-    for read in (run_folder.read_state, run_folder.load_model):
-        with pytest.raises(ValueError, match=run_folder.CHECKPOINT) as error:
+            archive.writestr(checkpoint.STATE, state)
+    for read in (checkpoint.read_state, checkpoint.load_model):
+        with pytest.raises(ValueError, match=checkpoint.CHECKPOINT) as error:
             read(tmp_path)
         assert type(error.value) is ValueError

@@ -95,13 +95,14 @@ def read_state(directory):
         Dict, as `write` got it.
 
     Raises:
-        ValueError: If the checkpoint holds none.
+        ValueError: If the checkpoint holds none or is damaged.
     """
     path = pathlib.Path(directory) / CHECKPOINT
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(STATE))
-    except (KeyError, zipfile.BadZipFile) as error:
+    # What a damaged archive raises depends on where it broke.
+    except Exception as error:
         raise ValueError(
             f"{str(path)!r} must be a checkpoint that holds the state of its "
             f"training; name another folder. Received: {error}"
@@ -125,8 +126,20 @@ def read_metrics(directory):
 
 
 def load_model(directory):
-    """The compiled model of a checkpoint."""
-    return keras.saving.load_model(pathlib.Path(directory) / CHECKPOINT)
+    """The compiled model of a checkpoint.
+
+    Raises:
+        ValueError: If it is damaged; the file is named.
+    """
+    path = pathlib.Path(directory) / CHECKPOINT
+    # What it raises depends on where it broke.
+    try:
+        return keras.saving.load_model(path)
+    except Exception as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it must be the checkpoint of a "
+            f"training. Received: {error}"
+        ) from error
 
 
 def restore(directory, model):
@@ -149,9 +162,10 @@ def restore(directory, model):
     if optimizer is not None and not optimizer.built:
         with model.distribute_strategy.scope():
             optimizer.build(model.trainable_variables)
+    # What a damaged file raises depends on where it broke.
     try:
         model.load_weights(path)
-    except ValueError as error:
+    except Exception as error:
         raise ValueError(
             f"The run in {str(path.parent)!r} must be one of the same model "
             f"and optimizer; name another folder. Received: {error}"
