@@ -137,6 +137,8 @@ def _fit(recipe, model, run, strategy, callbacks, verbose):
     model.fit(
         batches,
         steps_per_epoch=recipe.epoch_steps,
+        # Keras warns that it cannot shuffle a data set.
+        shuffle=False,
         epochs=_epochs(recipe),
         callbacks=[run, *callbacks],
         verbose=verbose,

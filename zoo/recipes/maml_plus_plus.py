@@ -74,7 +74,7 @@ def _second_order_on(characters, start, steps, compared_with=()):
 
 
 SECOND_ORDER = _second_order_on(
-    BY_ALPHABET, MAML_5WAY, steps=800, compared_with=(MAML_20WAY.name,)
+    BY_ALPHABET, MAML_5WAY, steps=6_000, compared_with=(MAML_20WAY.name,)
 )
 SECOND_ORDER_RANDOM_1200 = _second_order_on(
     RANDOM_1200, MAML_5WAY_RANDOM_1200, steps=6_000
