@@ -33,7 +33,9 @@ def main():
     task = served["adapt"](
         support_x=tf.constant(support_x), support_y=tf.constant(support_y)
     )
-    print("The task:", {name: tuple(x.shape) for name, x in task.items()})
+    # A signature returns its outputs in any order.
+    shapes = {name: tuple(task[name].shape) for name in sorted(task)}
+    print("The task:", shapes)
 
     query_x = np.stack([[strokes(True, rng), strokes(False, rng)]])
     found = served["infer"](query_x=tf.constant(query_x), **task)
