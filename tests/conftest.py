@@ -51,13 +51,19 @@ def _case(item):
     return getattr(case, "name", "")
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     """Frees the models of a file or case, which are cycles, at its end."""
-    if nextitem is None or (item.path, _case(item)) != (
-        nextitem.path,
-        _case(nextitem),
-    ):
+    result = yield
+    ends_file = nextitem is None or item.path != nextitem.path
+    if ends_file or _case(item) != _case(nextitem):
         gc.collect()
+    if ends_file:
+        # What is left stays. Looking through all of it took the collector
+        # seconds at the end of each file. (Models that tests of one file
+        # share are left after each case.)
+        gc.freeze()
+    return result
 
 
 def pytest_collection_finish():
