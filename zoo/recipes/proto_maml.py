@@ -51,6 +51,22 @@ OMNIGLOT = Recipe(
             Episodes("glyphs", way=5, shot=1, rotations=False),
             statistics="batch",
         ),
+        *(
+            Evaluation(
+                Episodes("omniglot", way=way, shot=1), statistics="support"
+            )
+            for way in (5, 20)
+        ),
+        Evaluation(
+            Episodes(
+                "omniglot",
+                way=20,
+                shot=1,
+                rotations=False,
+                within_groups=True,
+            ),
+            statistics="batch",
+        ),
     ),
 )
 
