@@ -136,6 +136,7 @@ setup(
         "Programming Language :: Python :: 3 :: Only",
         # What the tests run on; later ones are expected to work.
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     keywords="meta-learning few-shot keras tensorflow prototypical-networks",

@@ -27,6 +27,9 @@ from keras_meta.typing import Task, Tensor
 STATISTICS = ("running", "batch", "support")
 # Where a task carries the moments of its support pass.
 MEAN, VARIANCE = "support_mean_", "support_variance_"
+# So many tasks are computed one by one, if their number is known while the
+# graph is made. It bounds the size of the graph.
+UNROLLED_TASKS = 16
 
 _context = threading.local()
 
@@ -150,6 +153,45 @@ def merged_tasks(tasks: int | Tensor) -> Iterator[None]:
         yield
     finally:
         _context.tasks = outer
+
+
+@contextlib.contextmanager
+def one_update(passes: int) -> Iterator[None]:
+    """Layers move their averages once, after all passes of a network.
+
+    Args:
+        passes: How many passes are made inside, each over one task.
+    """
+    outer = getattr(_context, "kept", None)
+    _context.kept = kept = {}
+    try:
+        yield
+    finally:
+        _context.kept = outer
+    for layer, moments in kept.values():
+        # A layer that a network has twice has two pairs of each pass.
+        uses = len(moments) // passes
+        for use in range(uses):
+            pairs = zip(*moments[use::uses], strict=True)
+            layer.move_averages(*(keras.ops.concatenate(m) for m in pairs))
+
+
+def keep_moments(layer: keras.Layer, mean: Tensor, variance: Tensor) -> bool:
+    """Leaves an update to `one_update`.
+
+    Args:
+        layer: A layer with `move_averages(mean, variance)`.
+        mean: `(tasks, channels)`.
+        variance: `(tasks, channels)`.
+
+    Returns:
+        Whether the update is left: inside of `one_update`.
+    """
+    kept = getattr(_context, "kept", None)
+    if kept is None:
+        return False
+    kept.setdefault(id(layer), (layer, []))[1].append((mean, variance))
+    return True
 
 
 def current_tasks() -> int | Tensor:

@@ -17,6 +17,7 @@ import keras
 
 from keras_meta import pretrained_weights
 from keras_meta.checks import check_choice, check_integer, check_number
+from keras_meta.layers.bias import Bias
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
@@ -209,21 +210,24 @@ def koch_small(
     """
     filters = check_integer("filters", filters, 1)
     units = check_integer("units", units, 1)
+    start = dict(kernel_initializer="he_normal")
     layers = []
     for _ in range(4):
         layers += [
             keras.layers.Conv2D(
-                filters, 3, padding="same", kernel_initializer="he_normal"
+                filters, 3, padding="same", use_bias=False, **start
             ),
             keras.layers.MaxPooling2D(),
+            Bias(),
             keras.layers.ReLU(),
         ]
-    del layers[-2]
+    # The last convolution is not pooled.
+    del layers[-3]
     return keras.Sequential(
         [
             *layers,
             keras.layers.Flatten(),
-            keras.layers.Dense(units, "relu", kernel_initializer="he_normal"),
+            keras.layers.Dense(units, "relu", **start),
         ],
         name=name,
     )

@@ -12,12 +12,14 @@ from keras import ops
 
 from keras_meta.batch_statistics import current_tasks
 from keras_meta.distances import squared_euclidean
+from keras_meta.layers import EpisodicBatchNormalization
 from keras_meta.ops import (
     ABSENT_LOGIT,
     at_least_float32,
     batch_apply,
     class_counts,
     class_means,
+    joint_apply,
     mask_absent,
 )
 
@@ -239,3 +241,58 @@ class TestBatchApply:
         batch_apply(module, tf.zeros((2, 3, 4)), training)
         assert calls == [([6, 4], training, 2)]
         assert current_tasks() == 1
+
+
+class TestJointApply:
+    """Support and queries as one batch of each task."""
+
+    def network(self, *more):
+        keras.utils.set_random_seed(0)
+        norm = EpisodicBatchNormalization(name="norm")
+        layers = [keras.layers.Dense(4), norm, keras.layers.ReLU(), *more]
+        # The same layer of moments twice, with two updates.
+        model = keras.Sequential([*layers, keras.layers.Dense(4), norm])
+        model.build((None, 3))
+        return model
+
+    def trained(self, model, tasks):
+        """Outputs, gradients and averages after a pass; calls of the norm."""
+        rng = np.random.default_rng(0)
+        support, query = rng.normal(size=(2, 3, 5, 3)).astype("float32")
+        calls = []
+        norm = model.get_layer("norm")
+        call = norm.call
+        norm.call = lambda *a, **kw: (
+            calls.append(current_tasks()) or call(*a, **kw)
+        )
+        signature = [tf.TensorSpec((tasks, 5, 3))] * 2
+
+        @tf.function(input_signature=signature)
+        def passed(support, query):
+            with tf.GradientTape() as tape:
+                outputs = joint_apply(model, support, query)
+                loss = sum(tf.reduce_sum(part**3) for part in outputs)
+            return outputs, tape.gradient(loss, model.trainable_variables)
+
+        calls.clear()
+        found = passed(support, query)
+        averages = [v.numpy() for v in model.non_trainable_variables]
+        return tf.nest.flatten(found), averages, calls
+
+    def test_tasks_one_by_one_equal_all_at_once(self):
+        found, averages, calls = self.trained(self.network(), tasks=3)
+        assert calls == [1] * 6
+        expected, right, together = self.trained(self.network(), tasks=None)
+        assert len(together) == 2
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        for a, b in zip(averages, right, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+    def test_a_layer_that_would_notice_sees_all_tasks_at_once(self):
+        for other in (
+            keras.layers.Dropout(0.5),
+            keras.layers.BatchNormalization(),
+        ):
+            calls = self.trained(self.network(other), tasks=3)[-1]
+            assert calls == [3, 3]

@@ -1,5 +1,6 @@
 """Keras layers of the methods."""
 
+from keras_meta.layers.bias import Bias
 from keras_meta.layers.context_embedding import QueryContext, SupportContext
 from keras_meta.layers.coordinate_networks import (
     CoordinateLSTM,

@@ -11,6 +11,11 @@ from keras_meta.ops import ABSENT_LOGIT
 from keras_meta.serialization import register
 from keras_meta.typing import Config, Shape, Tensor
 
+# A support of so many examples, if their number is known while the graph is
+# made, is read without a loop in the graph, whose steps cost more than what
+# they compute. It bounds the size of the graph.
+UNROLLED_STEPS = 32
+
 
 @register
 class SupportContext(keras.layers.Layer):
@@ -49,6 +54,9 @@ class SupportContext(keras.layers.Layer):
         Returns:
             Tensor of the shape of `embeddings`.
         """
+        length = embeddings.shape[1]
+        unrolled = length is not None and length <= UNROLLED_STEPS
+        self.forward.unroll = self.backward.unroll = unrolled
         forward = self.forward(embeddings, mask=filled)
         backward = self.backward(embeddings, mask=filled)
         # Its states are in reading order, from the last example to the first.

@@ -5,14 +5,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_meta.batch_statistics import current_scope, current_tasks
+from keras_meta.batch_statistics import (
+    UNROLLED_TASKS,
+    current_scope,
+    current_tasks,
+    keep_moments,
+)
 from keras_meta.checks import check_number, check_positive
 from keras_meta.serialization import register
 from keras_meta.typing import Config, Shape, Tensor
-
-# So many tasks are normalized one by one, if their number is known while the
-# graph is made. It bounds the size of the graph.
-UNROLLED_TASKS = 16
 
 
 @register
@@ -98,8 +99,8 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         if mode == "collect":
             scope.collect(self, mean, variance)
         if training and mode in ("batch", "collect"):
-            self._update(self.moving_mean, mean)
-            self._update(self.moving_variance, variance)
+            if not keep_moments(self, mean, variance):
+                self.move_averages(mean, variance)
         return tf.cast(outputs, inputs.dtype)
 
     def _by_task(self, x):
@@ -163,11 +164,20 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         count = tf.cast(tf.shape(x)[0], x.dtype)
         return y, mean, variance * tf.maximum(count - 1, 1) / count
 
-    def _update(self, moving, moment):
-        """Moves an average towards the mean of a moment over the tasks."""
-        moment = tf.stop_gradient(tf.reduce_mean(moment, axis=0))
-        old = tf.cast(moving, moment.dtype)
-        moving.assign(old * self.momentum + moment * (1 - self.momentum))
+    def move_averages(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves both averages towards the mean of moments over tasks.
+
+        Args:
+            mean: `(tasks, channels)`.
+            variance: `(tasks, channels)`.
+        """
+        for moving, moments in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            moment = tf.stop_gradient(tf.reduce_mean(moments, axis=0))
+            old = tf.cast(moving, moment.dtype)
+            moving.assign(old * self.momentum + moment * (1 - self.momentum))
 
     def get_config(self) -> Config:
         return {
