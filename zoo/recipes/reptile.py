@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import keras
+
 import keras_meta as km
 from zoo.recipes.gradient_based import (
     BY_ALPHABET,
@@ -81,25 +83,32 @@ def _reptile_5way_on(characters, rotations):
 REPTILE_5WAY = _reptile_5way_on(BY_ALPHABET, rotations=True)
 REPTILE_5WAY_RANDOM_1200 = _reptile_5way_on(RANDOM_1200, rotations=False)
 
+STEPS_20WAY = 6_000
 REPTILE_20WAY = dataclasses.replace(
     REPTILE_5WAY,
     name="reptile_omniglot_20way",
     title="Reptile, strided Conv-4, trained on Omniglot, 20-way",
     model=lambda: _reptile(
         20,
-        inner_learning_rate=5e-4,
+        # Four times the paper's rate learns more at first; the paper's is
+        # that of the end.
+        inner_learning_rate=keras.optimizers.schedules.PolynomialDecay(
+            2e-3, STEPS_20WAY, 5e-4
+        ),
+        evaluation_inner_learning_rate=5e-4,
         inner_steps=10,
         inner_batch_size=20,
         evaluation_inner_batch_size=10,
     ),
     start=REPTILE_5WAY.name,
     stream=BY_ALPHABET.train(way=20, shot=10, queries=1),
-    steps=4_000,
+    steps=STEPS_20WAY,
     changes=_changes(
         "10 steps of Adam without momentum on 20 images",
         "50 steps on 10 images in the tests",
         (
-            f"its convolutions begin with the weights of `{REPTILE_5WAY.name}`, and 4,000 steps instead of 200,000",
+            f"its convolutions begin with the weights of `{REPTILE_5WAY.name}`, and {STEPS_20WAY:,} steps instead of 200,000",
+            "a learning rate of the inner steps that falls from 0.002 to 0.0005 along a line instead of 0.0005 throughout",
             f"{TURNED_TESTS}{BY_ALPHABET.harder}",
         ),
     ),
