@@ -1,7 +1,9 @@
 """Settings and fixtures of the whole suite."""
 
 import gc
+import math
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -10,6 +12,10 @@ import tensorflow as tf
 from slow_tests import is_slow
 
 import keras_meta
+
+# Bytes by which a process may grow between two collections of garbage.
+GROWTH = 200e6
+_held = {"bytes": 0.0}
 
 # All this must come before TensorFlow's first operation.
 # A process of `pytest -n` has one core; two operations at once, as replicas
@@ -53,17 +59,30 @@ def _case(item):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Frees the models of a file or case, which are cycles, at its end."""
+    """Frees the models of files and cases, which are cycles, at their ends.
+
+    The collector looks at all that there is, which takes seconds late in a
+    run, so it waits until the process has grown.
+    """
     result = yield
-    ends_file = nextitem is None or item.path != nextitem.path
-    if ends_file or _case(item) != _case(nextitem):
+    ends = nextitem is None or (item.path, _case(item)) != (
+        nextitem.path,
+        _case(nextitem),
+    )
+    if ends and _resident() >= _held["bytes"] + GROWTH:
         gc.collect()
-    if ends_file:
-        # What is left stays. Looking through all of it took the collector
-        # seconds at the end of each file. (Models that tests of one file
-        # share are left after each case.)
-        gc.freeze()
+        _held["bytes"] = _resident()
     return result
+
+
+def _resident():
+    """The bytes of memory that this process holds."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except FileNotFoundError:
+        # Another system than Linux: the collector never waits.
+        return math.inf
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def pytest_collection_finish():
