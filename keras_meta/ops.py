@@ -136,10 +136,13 @@ def joint_apply(
 def _is_run_by_task(module, tasks):
     """Whether a network runs once for each task instead of once for all.
 
-    This is faster where batch norm has moments of each task: the maps of all
-    tasks are not taken apart and put together in each layer. Layers with
-    another state, such as that of a random generator, would notice.
+    This is faster on a CPU where batch norm has moments of each task: the maps
+    of all tasks are not taken apart and put together in each layer. A GPU
+    wants few large operations. Layers with another state, such as that of a
+    random generator, would notice.
     """
+    if keras.distribution.list_devices("gpu"):
+        return False
     if not isinstance(tasks, int) or not 1 < tasks <= UNROLLED_TASKS:
         return False
     layers = getattr(module, "_flatten_layers", list)()
