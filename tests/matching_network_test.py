@@ -264,3 +264,25 @@ def test_a_wrong_option_is_an_error(options, message):
 def test_only_full_context_reads_in_steps():
     with pytest.raises(ValueError, match="full_context=True"):
         km.models.MatchingNetwork(identity()).read_attention({}, None)
+
+
+def test_a_support_of_unknown_size_is_read_as_one_that_is_known():
+    layer = SupportContext()
+    embeddings = tf.random.normal((2, 5, 4), seed=0)
+    filled = tf.constant([[True] * 5, [True, False, True, True, False]])
+    layer.build(embeddings.shape)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None, 4)),
+            tf.TensorSpec((None, None), "bool"),
+        ]
+    )
+    def looped(embeddings, filled):
+        return layer(embeddings, filled)
+
+    expected = looped(embeddings, filled)
+    assert not layer.forward.unroll
+    found = layer(embeddings, filled)
+    assert layer.forward.unroll and layer.backward.unroll
+    np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -296,3 +296,8 @@ class TestJointApply:
         ):
             calls = self.trained(self.network(other), tasks=3)[-1]
             assert calls == [3, 3]
+
+    def test_a_gpu_gets_all_tasks_at_once(self, monkeypatch):
+        devices = {"gpu": ["gpu:0"]}
+        monkeypatch.setattr(keras.distribution, "list_devices", devices.get)
+        assert self.trained(self.network(), tasks=3)[-1] == [3, 3]
