@@ -23,10 +23,31 @@ def test_accuracies_agree_above_the_end_of_the_interval(half, expected):
     assert precision.agrees(curves(0.9, half)) is expected
 
 
-def test_both_policies_start_from_the_same_weights_and_episodes():
+def drawings():
+    """Eight random images of each of six classes."""
     images = np.random.default_rng(0).random((48, 28, 28, 1), "float32")
-    labels = np.repeat(np.arange(6), 8)
-    splits = dict.fromkeys(("train", "validation"), (images, labels))
+    return images, np.repeat(np.arange(6), 8)
+
+
+@pytest.mark.parametrize("name", precision.METHODS)
+def test_every_method_predicts_validation_episodes(name):
+    episodes = precision.validation_episodes(*drawings(), 20)
+    inputs, targets = next(iter(episodes))
+    model = precision.METHODS[name].model()
+    assert model(inputs).shape == targets.shape
+
+
+@pytest.mark.parametrize("length, examples", [(None, 30), (12, 12)])
+def test_a_method_trains_on_episodes_or_sequences(length, examples):
+    method = precision.Method(None, tasks=2, steps=1, way=5, length=length)
+    stream = precision.training_stream(method, *drawings(), seed=0)
+    inputs, _ = next(iter(stream))
+    images = [value for key, value in inputs.items() if key.endswith("x")]
+    assert sum(value.shape[1] for value in images) == examples
+
+
+def test_both_policies_start_from_the_same_weights_and_episodes():
+    splits = dict.fromkeys(("train", "validation"), drawings())
     started = {}
 
     def model():
