@@ -77,7 +77,7 @@ SECOND_ORDER = _second_order_on(
     BY_ALPHABET, MAML_5WAY, steps=6_000, compared_with=(MAML_20WAY.name,)
 )
 SECOND_ORDER_RANDOM_1200 = _second_order_on(
-    RANDOM_1200, MAML_5WAY_RANDOM_1200, steps=6_000
+    RANDOM_1200, MAML_5WAY_RANDOM_1200, steps=2_000
 )
 
 FIRST_ORDER = dataclasses.replace(
