@@ -14,6 +14,7 @@ from keras_meta.batch_statistics import (
     merged_tasks,
     one_update,
 )
+from keras_meta.convolution_blocks import run_network
 from keras_meta.typing import Distance, Shape, Tensor, TensorLike
 
 # The logit of a class without a support example: finite, so that neither a
@@ -91,7 +92,7 @@ def batch_apply(
         # By itself it would keep the size of its first batch as its input.
         module.build((None, *inputs.shape[2:]))
     with merged_tasks(tasks), uncast_inputs(module, merged.shape):
-        outputs = module(merged, training=training)
+        outputs = run_network(module, merged, training)
     # Not -1, which cannot be inferred without examples.
     return ops.reshape(outputs, (tasks, examples, *outputs.shape[1:]))
 

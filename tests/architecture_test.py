@@ -37,6 +37,7 @@ RANKS = [
         "keras_meta.threads",
         "keras_meta.workers",
     ),
+    ("keras_meta.convolution_blocks",),
     ("keras_meta.ops", "keras_meta.gradient_terms", "keras_meta.ink"),
     (
         "keras_meta.losses",

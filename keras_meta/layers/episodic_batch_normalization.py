@@ -71,14 +71,7 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        scope = current_scope()
-        if not self.trainable:
-            # Frozen, as in Keras: the moving averages, which stay.
-            mode = "running"
-        elif scope is not None:
-            mode = scope.mode
-        else:
-            mode = "batch" if training else "running"
+        mode, scope = self.mode(training), current_scope()
         # Moments of half-precision numbers are computed in float32.
         dtype = "float64" if self.gamma.dtype == "float64" else "float32"
         x = tf.cast(inputs, dtype)
@@ -91,17 +84,58 @@ class EpisodicBatchNormalization(keras.layers.Layer):
         elif mode == "reuse":
             mean, variance = scope.reuse(self)
             outputs = self._normalize(x, gamma, beta, mean, variance)
-        elif mode == "collect" or dtype == "float64":
+        elif mode == "collect":
             mean, variance = self._moments(x)
             outputs = self._normalize(x, gamma, beta, mean, variance)
-        else:
-            outputs, mean, variance = self._fused(x, gamma, beta)
-        if mode == "collect":
             scope.collect(self, mean, variance)
+        else:
+            outputs, mean, variance = self.normalize_batch(x, gamma, beta)
         if training and mode in ("batch", "collect"):
-            if not keep_moments(self, mean, variance):
-                self.move_averages(mean, variance)
+            self.learn(mean, variance)
         return tf.cast(outputs, inputs.dtype)
+
+    def mode(self, training: bool) -> str:
+        """Which moments a call uses now: a mode of `StatisticsScope`."""
+        scope = current_scope()
+        if not self.trainable:
+            # Frozen, as in Keras: the moving averages, which stay.
+            return "running"
+        if scope is not None:
+            return scope.mode
+        return "batch" if training else "running"
+
+    def normalize_batch(
+        self, x: Tensor, gamma: Tensor, beta: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalizes each task with its own moments.
+
+        Args:
+            x: `(tasks * examples, ..., channels)`, float32 or float64.
+            gamma: `(channels,)`, of the same dtype.
+            beta: `(channels,)`, of the same dtype.
+
+        Returns:
+            The outputs, of the shape of `x`, and mean and variance `(tasks,
+            channels)`.
+        """
+        if x.dtype == "float64":
+            mean, variance = self._moments(x)
+            return (
+                self._normalize(x, gamma, beta, mean, variance),
+                mean,
+                variance,
+            )
+        return self._fused(x, gamma, beta)
+
+    def learn(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves both averages, at the end of an open `one_update` if any.
+
+        Args:
+            mean: `(tasks, channels)`.
+            variance: `(tasks, channels)`.
+        """
+        if not keep_moments(self, mean, variance):
+            self.move_averages(mean, variance)
 
     def _by_task(self, x):
         """`(tasks * examples, ..., c)` as `(tasks, positions, c)`."""
