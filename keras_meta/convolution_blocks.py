@@ -91,7 +91,6 @@ def _is_normalized(layer, norm=None):
     return (
         type(layer) is keras.layers.Conv2D
         and layer.data_format == "channels_last"
-        and layer.groups == 1
         and layer.activation is keras.activations.linear
         and layer.activity_regularizer is None
         # Batch norm of tasks, by the moments of the batch.
@@ -120,7 +119,7 @@ def _is_relu(layer):
 
 
 def _fits(convolution, inputs):
-    """Whether a convolution takes the inputs; if not, it says why."""
+    """Whether a convolution, not one of groups, takes the inputs."""
     channels = convolution.kernel.shape[2]
     return len(inputs.shape) == 4 and inputs.shape[-1] == channels
 

@@ -58,6 +58,14 @@ NETWORKS = {
         1,
     ),
     "one filter": (lambda: [conv(1, 5), norm(), pool(), relu()], 1),
+    "another layer after the norm": (
+        lambda: [conv(), norm(), keras.layers.Flatten()],
+        1,
+    ),
+    "another layer after the ReLU": (
+        lambda: [conv(), norm(), relu(), keras.layers.Flatten()],
+        1,
+    ),
     "activation layer": (
         lambda: [conv(), norm(), keras.layers.Activation("relu"), pool()],
         1,
@@ -191,6 +199,16 @@ def test_constant_and_far_away_inputs_stay_finite_and_exact():
     ]
     assert error[0] <= max(error[1], 1e-3)
     for part in trained(fast, np.full_like(inputs, 255)):
+        assert all(np.isfinite(values).all() for values in part)
+
+
+def test_a_variance_that_is_zero_up_to_rounding_is_not_negative():
+    """Pictures of nearly one shade each; kernels that add up to zero."""
+    fast, _, inputs = twins("neither pool nor ReLU", "float32")
+    shades = np.random.default_rng(0).normal(0, 100, (7, 1, 1, 1))
+    kernel = fast.layers[0].kernel
+    kernel.assign(kernel - tf.reduce_mean(kernel, axis=(0, 1)))
+    for part in trained(fast, shades * (1 + 1e-5 * inputs)):
         assert all(np.isfinite(values).all() for values in part)
 
 
