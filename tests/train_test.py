@@ -469,6 +469,27 @@ def test_a_run_of_any_model_begins_with_a_preset(recipe):
         np.testing.assert_array_equal(own, other)
 
 
+def test_a_network_with_a_head_begins_with_the_encoder_of_a_preset(recipe):
+    later = dataclasses.replace(
+        recipe,
+        start="prototypical_network_glyphs",
+        model=lambda: km.models.MAML(
+            keras.Sequential(
+                [km.encoders.conv4(filters=64), keras.layers.Dense(5)]
+            )
+        ),
+    )
+    model = later.model()
+    train.compile_model(model, later)
+    encoder, _ = model.network.layers
+    for ours, theirs in zip(
+        encoder.get_weights(),
+        zoo.load(later.start).encoder.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_run_on_sequences_begins_with_a_preset():
     recipe = recipes.find("mann_omniglot_5way")
     later = dataclasses.replace(recipe, start=recipe.name)

@@ -217,8 +217,10 @@ def compile_model(model, recipe, begins=True):
 def _start_from(model, start):
     """Gives a model the weights of a preset, layer by layer.
 
-    The parts of both (an encoder, a network) are paired in their order. A
-    layer whose weights have other shapes in the preset keeps its own.
+    The parts of both (an encoder, a network) are paired in their order, and
+    so are their layers; one part may have more, as a network has that is an
+    encoder and a head. A layer whose weights have other shapes in the preset
+    keeps its own.
     """
     other = zoo.load(start)
     if not _build_like(model, other) or not sum(
@@ -258,12 +260,11 @@ def _take_weights(part, source):
         for layer in (part, source)
     )
     taken = 0
-    if len(layers) == len(sources):
-        for own, others in zip(layers, sources, strict=True):
-            if [w.shape for w in own] == [w.shape for w in others]:
-                taken += 1
-                for weight, other in zip(own, others, strict=True):
-                    weight.assign(other)
+    for own, others in zip(layers, sources, strict=False):
+        if [w.shape for w in own] == [w.shape for w in others]:
+            taken += 1
+            for weight, other in zip(own, others, strict=True):
+                weight.assign(other)
     return taken
 
 

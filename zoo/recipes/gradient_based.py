@@ -63,7 +63,7 @@ RANDOM_1200 = Characters(
 def omniglot_model(
     kind,
     way,
-    flatten=False,
+    encoder=km.encoders.conv4_strided,
     head="glorot_uniform",
     head_kept=False,
     **options,
@@ -73,7 +73,7 @@ def omniglot_model(
     Args:
         kind: Class of the model.
         way: Classes in an episode.
-        flatten: Whether the last feature map is flattened and not averaged.
+        encoder: Function `(filters=...) -> encoder`.
         head: Initializer of the last layer's kernel.
         head_kept: Whether each task begins with the zeros of a new last
             layer, and the outer loop learns none.
@@ -83,7 +83,7 @@ def omniglot_model(
     zeros = keras.constraints.MaxNorm(0) if head_kept else None
     network = keras.Sequential(
         [
-            km.encoders.conv4_strided(filters=64, flatten=flatten),
+            encoder(filters=64),
             keras.layers.Dense(
                 way,
                 kernel_initializer=head,

@@ -1,6 +1,7 @@
 """Reptile on Omniglot."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -18,7 +19,7 @@ def _reptile(way, **options):
     return omniglot_model(
         km.models.Reptile,
         way,
-        flatten=True,
+        encoder=functools.partial(km.encoders.conv4_strided, flatten=True),
         evaluation_inner_steps=50,
         name="reptile",
         **options,
