@@ -93,8 +93,9 @@ def _is_normalized(layer, norm=None):
         and layer.data_format == "channels_last"
         and layer.activation is keras.activations.linear
         and layer.activity_regularizer is None
-        # Batch norm of tasks, by the moments of the batch.
-        and hasattr(norm, "normalize_batch")
+        # Batch norm of tasks, and no class that only inherits from it, by the
+        # moments of the batch.
+        and "normalize_batch" in vars(type(norm))
         and norm.mode(training=True) == "batch"
         and layer.compute_dtype == norm.compute_dtype
         and layer.compute_dtype in PRECISIONS

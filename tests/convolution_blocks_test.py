@@ -21,6 +21,13 @@ def conv(filters=6, size=3, **options):
     )
 
 
+class Doubled(EpisodicBatchNormalization):
+    """A user's own norm, whose call says more than its parts."""
+
+    def call(self, inputs, training=False):
+        return 2 * super().call(inputs, training=training)
+
+
 def norm(**options):
     return EpisodicBatchNormalization(**options)
 
@@ -100,6 +107,7 @@ NETWORKS = {
         ],
         1,
     ),
+    "a norm of one's own": (lambda: [conv(), Doubled(), relu()], 1),
     "frozen norm": (lambda: [conv(), norm(trainable=False), relu()], 1),
 }
 
