@@ -5,8 +5,8 @@ stay the same, up to rounding, by three identities:
 
 - Batch norm with the moments of the batch cancels a bias before it, whose
   gradient is zero. The convolution runs without it, and the moving averages
-  are told of it. oneDNN takes a sixth of a step of a Prototypical Network
-  for the gradients of such biases.
+  are told of it. Such biases take a sixth of a step of a Prototypical Network
+  otherwise.
 - Max-pool and ReLU can change places. With the pool first, the ReLU has a
   quarter to do.
 - A convolution is linear: with `m` and `C` the mean and the covariance of
