@@ -28,6 +28,7 @@ FAMILIES = (
 # of them and a misspelled name do without.
 NAMES = (
     "prototypical_network_omniglot",
+    "prototypical_network_omniglot_random1200",
     "prototypical_network_omniglot_lake",
     "prototypical_network_omniglot_within",
     "prototypical_network_glyphs",
@@ -73,6 +74,10 @@ NAMES = (
     "fomaml_plus_plus_omniglot_20way",
     "maml_plus_plus_conv4_omniglot_20way",
     "maml_plus_plus_conv4_omniglot_5way",
+    "maml_plus_plus_conv4_omniglot_20way_random1200",
+    "maml_plus_plus_conv4_omniglot_5way_random1200",
+    "fomaml_plus_plus_conv4_omniglot_20way",
+    "fomaml_plus_plus_conv4_omniglot_5way",
     "proto_maml_omniglot",
     "reptile_omniglot_5way",
     "reptile_omniglot_20way",
