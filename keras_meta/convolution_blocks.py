@@ -1,4 +1,4 @@
-"""Training passes through convolutions that batch norm follows.
+"""Passes through convolutions that batch norm follows.
 
 A network runs faster here than layer by layer. Its function and gradients
 stay the same, up to rounding, by three identities:
@@ -17,6 +17,7 @@ stay the same, up to rounding, by three identities:
   divided by the standard deviation. `beta` is added after the pool.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import keras
@@ -47,13 +48,18 @@ def run_network(
     """
     # Moments of several tasks are not those of the batch.
     one_task = isinstance(current_tasks(), int) and current_tasks() == 1
-    if not (training and one_task and type(network) is keras.Sequential):
+    layers = []
+    if one_task and type(network) is keras.Sequential:
+        layers = list(_flat(network))
+    # Without training, few batch norms take the moments of the batch.
+    if not any(
+        _is_normalized(*pair, training) for pair in itertools.pairwise(layers)
+    ):
         return network(inputs, training=training)
-    layers = list(_flat(network))
     while layers:
-        block = layers[: _block_length(layers)]
+        block = layers[: _block_length(layers, training)]
         if block and _fits(block[0], inputs):
-            inputs = _run_block(*block, inputs=inputs)
+            inputs = _run_block(*block, inputs=inputs, training=training)
         else:
             block = layers[:1]
             inputs = block[0](inputs, training=training)
@@ -70,13 +76,13 @@ def _flat(network: keras.Sequential) -> Iterator[keras.Layer]:
             yield layer
 
 
-def _block_length(layers):
+def _block_length(layers, training):
     """How many of the first layers are a block; 0 if there is none.
 
     A block is a convolution, its batch norm, and a max-pool and a ReLU if
     they follow, in any order.
     """
-    if not _is_normalized(*layers[:2]):
+    if len(layers) < 2 or not _is_normalized(*layers[:2], training):
         return 0
     pools, relus = (
         [kind(layer) for layer in layers[2:4]] for kind in (_is_pool, _is_relu)
@@ -86,7 +92,7 @@ def _block_length(layers):
     return 3 if any(pools[:1] + relus[:1]) else 2
 
 
-def _is_normalized(layer, norm=None):
+def _is_normalized(layer, norm, training):
     """Whether a layer is a convolution whose outputs `norm` normalizes."""
     return (
         type(layer) is keras.layers.Conv2D
@@ -96,7 +102,7 @@ def _is_normalized(layer, norm=None):
         # Batch norm of tasks, and no class that only inherits from it, by the
         # moments of the batch.
         and "normalize_batch" in vars(type(norm))
-        and norm.mode(training=True) == "batch"
+        and norm.mode(training) == "batch"
         and layer.compute_dtype == norm.compute_dtype
         and layer.compute_dtype in PRECISIONS
     )
@@ -125,10 +131,10 @@ def _fits(convolution, inputs):
     return len(inputs.shape) == 4 and inputs.shape[-1] == channels
 
 
-def _run_block(convolution, norm, *after, inputs):
-    """What the layers of a block return in training.
+def _run_block(convolution, norm, *after, inputs, training):
+    """What the layers of a block return.
 
-    The moving averages are moved as well.
+    Training moves the moving averages as well.
     """
     inputs = ops.cast(inputs, convolution.compute_dtype)
     bias, beta = 0, norm.beta
@@ -145,7 +151,8 @@ def _run_block(convolution, norm, *after, inputs):
             norm.gamma,
             beta,
         )
-    norm.learn(mean + bias, variance)
+    if training:
+        norm.learn(mean + bias, variance)
     for layer in filter(_is_pool, after):
         maps = layer(maps)
     if small:

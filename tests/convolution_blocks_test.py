@@ -8,6 +8,7 @@ import tensorflow as tf
 import keras_meta as km
 from keras_meta.batch_statistics import StatisticsScope, merged_tasks
 from keras_meta.layers import EpisodicBatchNormalization
+from keras_meta.models import functional
 from keras_meta.ops import batch_apply
 
 
@@ -242,15 +243,68 @@ def test_other_statistics_take_the_plain_pass(mode):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_a_pass_without_training_is_the_plain_one(training):
+def test_only_training_moves_the_averages(training):
+    """Without it the moments of the batch take the fast pass all the same."""
     fast, plain, inputs = twins("bias, usual order")
+    before = [v.numpy() for v in fast.non_trainable_variables]
     with StatisticsScope("batch"), merged_tasks(1):
         outputs = [
             batch_apply(network, tf.constant(inputs), training)
             for network in (fast, plain)
         ]
-    same = np.array_equal(*outputs)
-    assert same != training
+    assert not np.array_equal(*outputs)
+    np.testing.assert_allclose(*outputs, atol=1e-9)
+    moved = [
+        not np.array_equal(v, old)
+        for v, old in zip(fast.non_trainable_variables, before, strict=True)
+    ]
+    assert all(moved) if training else not any(moved)
+
+
+def test_moving_averages_outside_of_training_take_the_plain_pass():
+    fast, plain, inputs = twins("bias, usual order")
+    np.testing.assert_array_equal(
+        batch_apply(fast, inputs), batch_apply(plain, inputs)
+    )
+
+
+def adapted(network, inputs):
+    """Gradients of a loss after two inner steps, and the averages then.
+
+    The gradients are those of the first weights, of second order.
+    """
+    x = tf.constant(inputs[0])
+    weights = [tf.convert_to_tensor(v) for v in network.trainable_variables]
+    state = [tf.convert_to_tensor(v) for v in network.non_trainable_variables]
+
+    def loss(weights, state):
+        with StatisticsScope("batch"):
+            outputs, state = functional.run(network, weights, state, x, True)
+        wave = tf.cos(7.3 * tf.range(tf.size(outputs), dtype="float64"))
+        return tf.reduce_sum(tf.reshape(outputs, (-1,)) * wave), state
+
+    with tf.GradientTape() as outer:
+        outer.watch(weights)
+        now = weights
+        for _ in range(2):
+            with tf.GradientTape() as inner:
+                inner.watch(now)
+                value, state = loss(now, state)
+            gradients = inner.gradient(value, now)
+            now = [w - 1e-3 * g for w, g in zip(now, gradients, strict=True)]
+        value, state = loss(now, state)
+    return [*outer.gradient(value, weights), *state]
+
+
+@pytest.mark.parametrize("name", ["bias, usual order", "large patches"])
+def test_derivatives_of_second_order_are_those_of_the_plain_pass(name):
+    fast, plain, inputs = twins(name)
+    for found, expected in zip(
+        adapted(fast, inputs), adapted(plain, inputs), strict=True
+    ):
+        np.testing.assert_allclose(
+            found, expected, atol=1e-9 * (1 + np.abs(expected).max())
+        )
 
 
 def test_half_precision_takes_the_plain_pass():

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_meta.checks import check_network
+from keras_meta.convolution_blocks import run_network
 from keras_meta.layers.episodic_batch_normalization import (
     EpisodicBatchNormalization,
 )
@@ -74,7 +75,7 @@ def run(network, weights, state, x, training, then=None):
     ]
     with keras.StatelessScope(mapping, collect_losses=True) as scope:
         with uncast_inputs(network, x.shape):
-            outputs = network(x, training=training)
+            outputs = run_network(network, x, training)
         if then is not None:
             outputs = then(outputs)
     after = [
