@@ -75,7 +75,6 @@ NAMES = (
     "maml_plus_plus_conv4_omniglot_20way",
     "maml_plus_plus_conv4_omniglot_5way",
     "maml_plus_plus_conv4_omniglot_20way_random1200",
-    "maml_plus_plus_conv4_omniglot_5way_random1200",
     "fomaml_plus_plus_conv4_omniglot_20way",
     "fomaml_plus_plus_conv4_omniglot_5way",
     "proto_maml_omniglot",
