@@ -77,7 +77,7 @@ SECOND_ORDER = _Order(
     steps=1_000,
     learning_rate=1e-3,
 )
-# With a head that is learned, or with twice both rates, first order loses
+# With twice the learning rate and a head that is learned, first order loses
 # accuracy after a hundred steps.
 FIRST_ORDER = _Order(
     name="fomaml_plus_plus",
