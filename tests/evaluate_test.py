@@ -64,6 +64,13 @@ def test_a_measurement_says_its_inner_steps_in_words():
     assert sinusoids().setting == "10-shot"
     episodes = Evaluation(streams.Episodes(way=5, shot=1), inner_steps=1)
     assert episodes.setting == "5-way 1-shot, 1 inner step"
+    for queries, words in (
+        (15, "5-way 1-shot"),
+        (5, "5-way 1-shot, 5 queries of each class"),
+        (1, "5-way 1-shot, 1 query of each class"),
+    ):
+        stream = streams.Episodes(way=5, shot=1, queries=queries)
+        assert Evaluation(stream).setting == words
 
 
 def test_inner_steps_of_a_model_without_them_are_an_error():

@@ -285,7 +285,8 @@ class TestJointApply:
         expected, right, together = self.trained(self.network(), tasks=None)
         assert len(together) == 2
         for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            # The gradient of a bias before the norm is zero but for rounding.
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
         for a, b in zip(averages, right, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

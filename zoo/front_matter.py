@@ -71,7 +71,7 @@ def _result(result: Result) -> dict[str, Any]:
     }
     if "split" in settings:
         dataset["split"] = settings["split"]
-    names = ("episodes", "seed", "statistics", "inner_steps")
+    names = ("episodes", "queries", "seed", "statistics", "inner_steps")
     dataset["args"] = {
         name: settings[name] for name in names if settings.get(name) is not None
     }

@@ -100,10 +100,11 @@ class Evaluation:
 
     @property
     def setting(self):
-        """What a task is and how many inner steps are taken, in words."""
-        if self.inner_steps is None:
-            return self.stream.setting
-        return f"{self.stream.setting}, {count(self.inner_steps, 'inner step')}"
+        """What a task is, what is asked and how many inner steps are taken."""
+        words = [self.stream.setting, self.stream.asked]
+        if self.inner_steps is not None:
+            words.append(count(self.inner_steps, "inner step"))
+        return ", ".join(filter(None, words))
 
     @property
     def words(self):
