@@ -59,7 +59,7 @@ def test_inner_steps_and_statistics_are_those_of_before(fails, monkeypatch):
     assert model.statistics == "support"
 
 
-def test_a_measurement_says_its_inner_steps_in_words():
+def test_a_measurement_says_its_queries_and_inner_steps_in_words():
     assert sinusoids(inner_steps=0).setting == "10-shot, no inner steps"
     assert sinusoids().setting == "10-shot"
     episodes = Evaluation(streams.Episodes(way=5, shot=1), inner_steps=1)
