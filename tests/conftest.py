@@ -1,9 +1,14 @@
 """Settings and fixtures of the whole suite."""
 
 import gc
+import importlib.util
 import math
 import os
 import pathlib
+
+if importlib.util.find_spec("torch"):
+    # Its compiler, which optimizers load, crashes after TensorFlow.
+    import torch._dynamo  # noqa: F401
 
 import keras
 import numpy as np
