@@ -107,14 +107,6 @@ class Stream:
         """What a task is, such as `5-way 1-shot`."""
         raise NotImplementedError
 
-    @property
-    def asked(self):
-        """How many queries a measurement has, if not as many as usual.
-
-        Batch norm with the moments of all queries depends on their number.
-        """
-        return ""
-
     def meta_batch(self, tasks):
         """What a step of training sees, in words.
 

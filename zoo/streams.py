@@ -128,13 +128,6 @@ class Episodes(LabelledStream):
         return f"{self.way}-way {shot}-shot"
 
     @property
-    def asked(self):
-        if self.queries == Episodes.queries:
-            return ""
-        noun = "query" if self.queries == 1 else "queries"
-        return f"{self.queries} {noun} of each class"
-
-    @property
     def _draws_shot(self):
         return isinstance(self.shot, tuple)
 

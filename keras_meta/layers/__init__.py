@@ -18,6 +18,7 @@ from keras_meta.layers.fast_weights import (
 from keras_meta.layers.inverted_residual import InvertedResidual
 from keras_meta.layers.learned_scale import LearnedScale
 from keras_meta.layers.lrua_cell import LRUACell
+from keras_meta.layers.mean_over_views import MeanOverViews
 from keras_meta.layers.meta_lstm_cell import MetaLSTMCell
 from keras_meta.layers.ntm_cell import NTMCell
 from keras_meta.layers.relation_head import RelationHead

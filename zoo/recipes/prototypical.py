@@ -14,9 +14,10 @@ from zoo.recipes.recipe import Evaluation, Recipe, compared_with_paper
 from zoo.streams import Episodes
 
 
-def _prototypical_network():
+def _prototypical_network(wrap=lambda encoder: encoder):
+    """The model of this file; `wrap` makes its encoder of Conv-4."""
     return km.models.PrototypicalNetwork(
-        encoder=km.encoders.conv4(filters=64),
+        encoder=wrap(km.encoders.conv4(filters=64)),
         preprocessing=DRAWINGS_28,
         name="prototypical_network",
     )
@@ -98,6 +99,8 @@ _ONE_ALPHABET = Episodes(
     "omniglot",
     way=20,
     shot=1,
+    # Each image is embedded eleven times.
+    queries=5,
     rotations=False,
     within_groups=True,
 )
@@ -105,6 +108,7 @@ OMNIGLOT_WITHIN = dataclasses.replace(
     OMNIGLOT,
     name="prototypical_network_omniglot_within",
     title="Prototypical Network, Conv-4, trained on episodes of one alphabet each",
+    model=lambda: _prototypical_network(km.layers.MeanOverViews),
     start=OMNIGLOT.name,
     stream=Episodes(
         "omniglot",
@@ -123,6 +127,7 @@ OMNIGLOT_WITHIN = dataclasses.replace(
         changed=(
             f"it begins with the weights of `{OMNIGLOT.name}`",
             "3,000 episodes of 20 characters of one alphabet (turned by one angle or another) and a learning rate of 0.0003 with cosine decay",
+            "an embedding is the mean over eleven views of an image, slightly shifted, turned, scaled and slanted, in tests alone",
             DISTORTION,
         ),
     ),
@@ -130,7 +135,6 @@ OMNIGLOT_WITHIN = dataclasses.replace(
         Evaluation(_ONE_ALPHABET, published=86.3),
         Evaluation(_ONE_ALPHABET, statistics="batch"),
         _test("omniglot", 5, 1),
-        _test("omniglot", 20, 1),
     ),
 )
 

@@ -101,7 +101,7 @@ class Evaluation:
     @property
     def setting(self):
         """What a task is, what is asked and how many inner steps are taken."""
-        words = [self.stream.setting, self.stream.asked]
+        words = [self.stream.setting, _asked(self.stream)]
         if self.inner_steps is not None:
             words.append(count(self.inner_steps, "inner step"))
         return ", ".join(filter(None, words))
@@ -210,6 +210,19 @@ def compared_with_paper(kept, changed):
         kept, changed: Sequences of clauses.
     """
     return f"As in the paper: {', '.join(kept)}. Changed: {'; '.join(changed)}."
+
+
+def _asked(stream):
+    """How many queries an episode has, if not as many as usual, in words.
+
+    Batch norm with the moments of all queries depends on their number.
+    """
+    if not isinstance(stream, streams.Episodes):
+        return ""
+    queries = stream.queries
+    if queries == streams.Episodes.queries:
+        return ""
+    return f"{queries} {'query' if queries == 1 else 'queries'} of each class"
 
 
 def _laid_out(thing, layout):
