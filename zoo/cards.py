@@ -242,7 +242,7 @@ def _compared(name, results):
             [
                 f"`{preset}`",
                 stream.data,
-                stream.setting,
+                found.evaluation.setting,
                 found.evaluation.statistics,
                 *stream.measure.columns(found.numbers).values(),
             ]
