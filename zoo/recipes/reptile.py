@@ -26,6 +26,26 @@ def _reptile(way, **options):
     )
 
 
+def _falling(first, last, steps):
+    """Rates of the inner steps that fall along a line; a model's arguments.
+
+    Four times the paper's rate learns more at first; the paper's is that of
+    the end, and of the tests.
+    """
+    return {
+        "inner_learning_rate": keras.optimizers.schedules.PolynomialDecay(
+            first, steps, last
+        ),
+        "evaluation_inner_learning_rate": last,
+    }
+
+
+def _falls(first, last):
+    """What a card says about `_falling`."""
+    return f"a learning rate of the inner steps that falls from {first} to {last} along a line instead of {last} throughout"
+
+
+STEPS_5WAY, STEPS_20WAY = 30_000, 6_000
 TURNED_TESTS = "test characters are turned as well"
 
 
@@ -43,11 +63,17 @@ def _changes(inner_steps, evaluation_steps, changed):
     )
 
 
-def _reptile_5way_on(characters, rotations):
-    """The 5-way recipe; `rotations` are those of the tests."""
-    changed = ["30,000 steps instead of 100,000"]
-    if rotations:
-        changed.append(TURNED_TESTS)
+def _reptile_5way_on(characters, rates, words, more=(), **tests):
+    """The 5-way recipe.
+
+    Args:
+        characters: `zoo.recipes.gradient_based.Characters`.
+        rates: Those of the inner steps; arguments of the model.
+        words: What else than the number of steps differs from the paper.
+        more: Measurements besides the usual ones.
+        **tests: Fields of the episodes of the usual ones.
+    """
+    changed = [f"{STEPS_5WAY:,} steps instead of 100,000", *words]
     changed[-1] += characters.harder
     return Recipe(
         name=f"reptile_omniglot_5way{characters.suffix}",
@@ -55,14 +81,14 @@ def _reptile_5way_on(characters, rotations):
         paper=NICHOL,
         model=lambda: _reptile(
             5,
-            inner_learning_rate=1e-3,
+            **rates,
             inner_steps=5,
             inner_batch_size=10,
             evaluation_inner_batch_size=5,
         ),
         stream=characters.train(way=5, shot=10, queries=1),
         tasks=5,
-        steps=30_000,
+        steps=STEPS_5WAY,
         epoch_steps=500,
         learning_rate=1.0,
         optimizer="sgd",
@@ -73,30 +99,35 @@ def _reptile_5way_on(characters, rotations):
             changed,
         ),
         evaluations=(
-            *characters.tests(5, "batch", 97.7, 99.5, rotations=rotations),
-            *characters.tests(
-                5, "support_plus_one", 95.4, 98.9, rotations=rotations
-            ),
+            *characters.tests(5, "batch", 97.7, 99.5, **tests),
+            *characters.tests(5, "support_plus_one", 95.4, 98.9, **tests),
+            *more,
         ),
     )
 
 
-REPTILE_5WAY = _reptile_5way_on(BY_ALPHABET, rotations=True)
-REPTILE_5WAY_RANDOM_1200 = _reptile_5way_on(RANDOM_1200, rotations=False)
+REPTILE_5WAY = _reptile_5way_on(
+    BY_ALPHABET,
+    {"inner_learning_rate": 1e-3},
+    [TURNED_TESTS],
+    rotations=True,
+)
+REPTILE_5WAY_RANDOM_1200 = _reptile_5way_on(
+    RANDOM_1200,
+    _falling(4e-3, 1e-3, STEPS_5WAY),
+    [_falls(0.004, 0.001)],
+    # The paper asks for one query of each class, all at once.
+    more=RANDOM_1200.tests(5, "batch", 97.7, 99.5, rotations=False, queries=1),
+    rotations=False,
+)
 
-STEPS_20WAY = 6_000
 REPTILE_20WAY = dataclasses.replace(
     REPTILE_5WAY,
     name="reptile_omniglot_20way",
     title="Reptile, strided Conv-4, trained on Omniglot, 20-way",
     model=lambda: _reptile(
         20,
-        # Four times the paper's rate learns more at first; the paper's is
-        # that of the end.
-        inner_learning_rate=keras.optimizers.schedules.PolynomialDecay(
-            2e-3, STEPS_20WAY, 5e-4
-        ),
-        evaluation_inner_learning_rate=5e-4,
+        **_falling(2e-3, 5e-4, STEPS_20WAY),
         inner_steps=10,
         inner_batch_size=20,
         evaluation_inner_batch_size=10,
@@ -109,7 +140,7 @@ REPTILE_20WAY = dataclasses.replace(
         "50 steps on 10 images in the tests",
         (
             f"its convolutions begin with the weights of `{REPTILE_5WAY.name}`, and {STEPS_20WAY:,} steps instead of 200,000",
-            "a learning rate of the inner steps that falls from 0.002 to 0.0005 along a line instead of 0.0005 throughout",
+            _falls(0.002, 0.0005),
             f"{TURNED_TESTS}{BY_ALPHABET.harder}",
         ),
     ),
