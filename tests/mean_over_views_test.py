@@ -146,6 +146,22 @@ def test_a_model_with_it_is_saved_and_exported(statistics, tmp_path):
     )
 
 
+def test_a_task_has_the_moments_of_the_undistorted_support():
+    encoder = km.encoders.conv4(filters=4)
+    support = images(3, 28, 28)[None], np.eye(3, dtype="float32")[None]
+    found, expected = (
+        km.models.PrototypicalNetwork(each, statistics="support").adapt(
+            *support
+        )
+        for each in (km.layers.MeanOverViews(encoder), encoder)
+    )
+    moments = [key for key in expected if key.startswith("support_")]
+    assert len(moments) == 8 and found.keys() == expected.keys()
+    for key in moments:
+        np.testing.assert_allclose(found[key], expected[key], atol=1e-6)
+    assert np.abs(found["prototypes"] - expected["prototypes"]).max() > 1e-3
+
+
 def test_it_runs_under_xla():
     layer = km.layers.MeanOverViews(km.encoders.conv4(filters=4))
     pictures = images(2, 28, 28)

@@ -126,6 +126,11 @@ TESTS = {
     "matching_network_test": {
         "test_full_context_has_the_right_second_derivative",
     },
+    "mean_over_views_test": {
+        "test_a_model_with_it_is_saved_and_exported",
+        "test_it_runs_under_xla",
+        "test_training_is_that_of_the_encoder_alone",
+    },
     "memory_augmented_network_test": {
         "test_an_encoder_may_stand_in_front",
     },
