@@ -74,7 +74,8 @@ def test_evaluate_runs_the_measurement_of_the_flags(capsys):
     code, out, _ = run(
         capsys, "evaluate", NAME, *flags.split(), "--statistics", "support"
     )
-    assert code == 0 and "3-way 2-shot, glyphs test" in out
+    assert code == 0
+    assert "3-way 2-shot, 4 queries of each class, glyphs test" in out
 
 
 def test_evaluate_does_not_store_a_measurement_of_flags(capsys):
