@@ -17,11 +17,9 @@ import difflib
 import keras
 from keras import ops
 
-from keras_meta.ops import at_least_float32, in_chunks
+from keras_meta.ops import at_least_float32, in_chunks, unit_vectors
 from keras_meta.serialization import check_registered, register
 from keras_meta.typing import Config, Distance, Tensor, TensorLike
-
-EPSILON = 1e-8
 
 
 @register
@@ -71,20 +69,13 @@ def negative_dot(x: TensorLike, y: TensorLike) -> Tensor:
 @register
 def cosine(x: TensorLike, y: TensorLike) -> Tensor:
     """`1 - x . y / (|x| |y|)`, in `[0, 2]`; 1 for a zero vector."""
-    return 1 + negative_dot(_unit(x), _unit(y))
+    return 1 + negative_dot(unit_vectors(x), unit_vectors(y))
 
 
 @register
 def semi_cosine(x: TensorLike, y: TensorLike) -> Tensor:
     """`-x . y / |y|`: only `y` is normalised."""
-    return negative_dot(x, _unit(y))
-
-
-def _unit(vectors):
-    vectors = at_least_float32(vectors)
-    squared = ops.sum(vectors * vectors, -1, keepdims=True)
-    # Equal to dividing by max(norm, epsilon), with a finite gradient at 0.
-    return vectors * ops.rsqrt(ops.maximum(squared, EPSILON**2))
+    return negative_dot(x, unit_vectors(y))
 
 
 DISTANCES = {

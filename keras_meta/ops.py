@@ -21,6 +21,8 @@ from keras_meta.typing import Distance, Shape, Tensor, TensorLike
 # loss nor its gradient turns NaN.
 ABSENT_LOGIT = -1e9
 HALF_PRECISION = ("bfloat16", "float16")
+# The least length that `unit_vectors` divides by.
+LEAST_LENGTH = 1e-8
 # The largest tensor of `in_chunks`, in numbers: 256 MB of float32.
 CHUNK_NUMBERS = 2**26
 
@@ -170,6 +172,18 @@ def check_vectors(name: str, embeddings: TensorLike) -> Tensor:
             f"Received: an output of shape {(None, *embeddings.shape[2:])}"
         )
     return embeddings
+
+
+def unit_vectors(vectors: TensorLike) -> Tensor:
+    """Divides vectors `(..., dim)` by their length; a zero vector stays.
+
+    The result is of float32 at least.
+    """
+    vectors = at_least_float32(vectors)
+    squares = ops.sum(vectors * vectors, axis=-1, keepdims=True)
+    # Equal to dividing by max(length, least length), with a finite gradient
+    # at 0.
+    return vectors * ops.rsqrt(ops.maximum(squares, LEAST_LENGTH**2))
 
 
 def class_counts(support_y: TensorLike) -> Tensor:

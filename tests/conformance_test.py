@@ -131,6 +131,13 @@ CASES = [
         variant=True,
     ),
     Case(
+        "baseline_plus_plus",
+        lambda **kw: km.models.BaselinePlusPlus(
+            small_encoder(), inner_steps=5, **kw
+        ),
+        variant=True,
+    ),
+    Case(
         "ridge_regression_learner",
         lambda **kw: km.models.RidgeRegressionLearner(
             small_encoder(), scale=5.0, **kw

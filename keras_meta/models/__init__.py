@@ -1,6 +1,7 @@
 """The methods, each a Keras model with the verbs `adapt` and `infer`."""
 
 from keras_meta.models.anil import ANIL
+from keras_meta.models.baseline_plus_plus import BaselinePlusPlus
 from keras_meta.models.episodic_model import EpisodicModel
 from keras_meta.models.gradient_based_model import GradientBasedModel
 from keras_meta.models.maml import MAML

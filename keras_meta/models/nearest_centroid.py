@@ -9,14 +9,12 @@ from keras import ops
 from keras_meta.arrays import is_source, source_array
 from keras_meta.checks import check_positive
 from keras_meta.models.prototypical_network import PrototypicalNetwork
-from keras_meta.ops import at_least_float32
+from keras_meta.ops import at_least_float32, unit_vectors
 from keras_meta.serialization import register
 from keras_meta.typing import Config, Shape, Tensor, TensorLike
 
 # Examples embedded at once by `centre`.
 CHUNK = 256
-# The least norm that is divided by.
-LEAST_NORM = 1e-12
 
 
 @register
@@ -79,10 +77,8 @@ class NearestCentroid(PrototypicalNetwork):
         embeddings = at_least_float32(embeddings)
         if self.mean is not None:
             embeddings = embeddings - ops.cast(self.mean, embeddings.dtype)
-        squares = ops.sum(embeddings * embeddings, axis=-1, keepdims=True)
-        unit = embeddings * ops.rsqrt(ops.maximum(squares, LEAST_NORM**2))
         # Squared distances are then multiplied by the scale.
-        return unit * self.scale**0.5
+        return unit_vectors(embeddings) * self.scale**0.5
 
     def centre(self, examples: TensorLike) -> None:
         """Sets `m` to the mean embedding of examples.

@@ -82,7 +82,7 @@ class PrototypicalNetwork(EpisodicModel):
     ) -> Task:
         embeddings = self.embed(support_x, training)
         return {
-            "prototypes": class_means(embeddings, support_y),
+            "prototypes": self.class_vectors(embeddings, support_y),
             "present": class_counts(support_y),
         }
 
@@ -104,6 +104,18 @@ class PrototypicalNetwork(EpisodicModel):
         """What a variant makes of embeddings `(tasks, n, dim)`."""
         return embeddings
 
+    def class_vectors(
+        self, embeddings: TensorLike, support_y: TensorLike
+    ) -> Tensor:
+        """Prototypes `(tasks, way, dim)` of embeddings of the support.
+
+        Args:
+            embeddings: What `transform` returned, `(tasks, support, dim)`.
+            support_y: One-hot rows `(tasks, support, way)`; zero rows are
+                padding.
+        """
+        return class_means(embeddings, support_y)
+
     def call(self, episodes: Episode, training: bool = False) -> Tensor:
         if not training:
             return super().call(episodes)
@@ -116,7 +128,7 @@ class PrototypicalNetwork(EpisodicModel):
             self.transform(check_vectors("encoder", embeddings))
             for embeddings in (support, queries)
         )
-        prototypes = class_means(support, support_y)
+        prototypes = self.class_vectors(support, support_y)
         logits = -distances.pairwise(self.distance, queries, prototypes)
         return mask_absent(logits, class_counts(support_y))
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_meta.checks import check_network
 from keras_meta.models.episodic_model import EpisodicModel
@@ -13,11 +12,10 @@ from keras_meta.ops import (
     check_vectors,
     class_counts,
     class_means,
+    unit_vectors,
 )
 from keras_meta.serialization import register
 from keras_meta.typing import Config, Episode, Shape, Task, Tensor, TensorLike
-
-EPSILON = 1e-8
 
 
 @register
@@ -80,11 +78,8 @@ class ZeroShotPrototypicalNetwork(PrototypicalNetwork):
             )
         metadata = batch_apply(self.metadata_encoder, support_x, training)
         metadata = check_vectors("metadata_encoder", metadata)
-        prototypes = class_means(metadata, support_y)
-        squares = ops.sum(prototypes * prototypes, -1, keepdims=True)
         return {
-            "prototypes": prototypes
-            * ops.rsqrt(ops.maximum(squares, EPSILON**2)),
+            "prototypes": unit_vectors(class_means(metadata, support_y)),
             "present": class_counts(support_y),
         }
 
