@@ -63,17 +63,20 @@ def _changes(inner_steps, evaluation_steps, changed):
     )
 
 
-def _reptile_5way_on(characters, rates, words, more=(), **tests):
+def _reptile_5way_on(characters, turned, more=()):
     """The 5-way recipe.
 
     Args:
         characters: `zoo.recipes.gradient_based.Characters`.
-        rates: Those of the inner steps; arguments of the model.
-        words: What else than the number of steps differs from the paper.
+        turned: Whether test characters are turned as well.
         more: Measurements besides the usual ones.
-        **tests: Fields of the episodes of the usual ones.
     """
-    changed = [f"{STEPS_5WAY:,} steps instead of 100,000", *words]
+    changed = [
+        f"{STEPS_5WAY:,} steps instead of 100,000",
+        _falls(0.004, 0.001),
+    ]
+    if turned:
+        changed.append(TURNED_TESTS)
     changed[-1] += characters.harder
     return Recipe(
         name=f"reptile_omniglot_5way{characters.suffix}",
@@ -81,7 +84,7 @@ def _reptile_5way_on(characters, rates, words, more=(), **tests):
         paper=NICHOL,
         model=lambda: _reptile(
             5,
-            **rates,
+            **_falling(4e-3, 1e-3, STEPS_5WAY),
             inner_steps=5,
             inner_batch_size=10,
             evaluation_inner_batch_size=5,
@@ -99,26 +102,21 @@ def _reptile_5way_on(characters, rates, words, more=(), **tests):
             changed,
         ),
         evaluations=(
-            *characters.tests(5, "batch", 97.7, 99.5, **tests),
-            *characters.tests(5, "support_plus_one", 95.4, 98.9, **tests),
+            *characters.tests(5, "batch", 97.7, 99.5, rotations=turned),
+            *characters.tests(
+                5, "support_plus_one", 95.4, 98.9, rotations=turned
+            ),
             *more,
         ),
     )
 
 
-REPTILE_5WAY = _reptile_5way_on(
-    BY_ALPHABET,
-    {"inner_learning_rate": 1e-3},
-    [TURNED_TESTS],
-    rotations=True,
-)
+REPTILE_5WAY = _reptile_5way_on(BY_ALPHABET, turned=True)
 REPTILE_5WAY_RANDOM_1200 = _reptile_5way_on(
     RANDOM_1200,
-    _falling(4e-3, 1e-3, STEPS_5WAY),
-    [_falls(0.004, 0.001)],
+    turned=False,
     # The paper asks for one query of each class, all at once.
     more=RANDOM_1200.tests(5, "batch", 97.7, 99.5, rotations=False, queries=1),
-    rotations=False,
 )
 
 REPTILE_20WAY = dataclasses.replace(
