@@ -45,7 +45,7 @@ def _falls(first, last):
     return f"a learning rate of the inner steps that falls from {first} to {last} along a line instead of {last} throughout"
 
 
-STEPS_5WAY, STEPS_20WAY = 30_000, 6_000
+STEPS_5WAY, STEPS_20WAY = 30_000, 20_000
 TURNED_TESTS = "test characters are turned as well"
 
 
