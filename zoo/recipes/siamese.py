@@ -9,6 +9,8 @@ from zoo.recipes.papers import KOCH
 from zoo.recipes.recipe import Evaluation, Recipe, compared_with_paper
 from zoo.streams import Episodes, Pairs
 
+REPRODUCED = " Reproductions of the paper's 92.0 within one alphabet reach 55 to 82, so 82 is the figure to beat."
+
 
 def _paper_tests(dataset, pairs_published=None):
     """The paper's two tests: one-shot trials and verification."""
@@ -53,7 +55,8 @@ SMALL = Recipe(
             "Adam with cosine decay instead of a searched SGD",
             "rotations as classes, and distortion of classes as well as of images",
         ),
-    ),
+    )
+    + REPRODUCED,
     evaluations=(
         *four_settings(96.7, 98.4, 88.0, 96.5),
         *_paper_tests("omniglot"),
@@ -89,7 +92,8 @@ PAPER = dataclasses.replace(
             "Adam at 0.00006 with batches of 32, which others found to work, instead of a searched SGD",
             "the split of Matching Networks",
         ),
-    ),
+    )
+    + REPRODUCED,
     evaluations=_paper_tests("omniglot-105", pairs_published=93.42),
 )
 
