@@ -10,7 +10,6 @@ from keras_meta.distances import negative_dot
 from keras_meta.models.functional import repeat
 from keras_meta.models.prototypical_network import PrototypicalNetwork
 from keras_meta.ops import (
-    at_least_float32,
     class_counts,
     class_means,
     mask_absent,
@@ -39,7 +38,8 @@ class BaselinePlusPlus(PrototypicalNetwork):
     embeddings of class `k`, and a step is on the whole support: a task has
     one result, which does not depend on the order of examples or of classes.
 
-    The task is that of a `PrototypicalNetwork`; `prototypes` are the `w_k`.
+    The task is that of a `PrototypicalNetwork`; `prototypes` are the `w_k`,
+    and like the embeddings of `embed` of the length `sqrt(scale)`.
 
     Args:
         encoder: Keras model or layer, examples `(batch, ...)` to embeddings
@@ -87,7 +87,6 @@ class BaselinePlusPlus(PrototypicalNetwork):
         self, embeddings: TensorLike, support_y: TensorLike
     ) -> Tensor:
         present = class_counts(support_y)
-        embeddings = at_least_float32(embeddings)
         y = ops.cast(support_y, embeddings.dtype)
         # Padding has no share in the mean loss.
         shares = ops.cast(ops.any(y > 0, axis=-1, keepdims=True), y.dtype)
